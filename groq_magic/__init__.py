@@ -1,0 +1,78 @@
+"""groq_magic: thousands of prompts from one notebook cell, through Groq's Batch API.
+
+::
+
+    %load_ext groq_magic
+    %%groq_batch answers --model openai/gpt-oss-20b
+    Why is the sky blue?
+
+or, without magics, `groq_magic.submit(["Why is the sky blue?"]).wait().texts`.
+
+The map, from the top floor down; imports only go down:
+
+::
+
+    __main__    the command line: demo, sandbox
+    magics/     the IPython edge: %%groq_batch, %groq; one table of options
+    card/       what is seen: picture (Snapshot → HTML), widget (live), line (terminal)
+    client      submit, attach, batches: the same without magics
+    pipeline    THE STORY: shards → upload → batch → poll → answers; policy: what each error means
+    view        snapshots of a job, and who watches
+    polling     one poller for many batches
+    api         Groq's endpoints, one coroutine each
+    ledger      every batch we know, on disk; owns every path
+    job         a job and its shards; what a state means, when to ask again
+    shards      requests → JSONL files within the limits; fingerprints
+    answers/    what came back: rows, Answers, tables, display
+    prompts/    what is asked: body, sources, templates, checks
+    wire        Groq's JSON as typed values      keys  key and service     loop  one thread, one event loop
+    errors      below all
+    sandbox/    the other side of the wire; imports nothing of ours
+
+A reader's way in: start at `pipeline.Run.run`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
+    from groq_magic.answers import Answer, Answers
+    from groq_magic.client import attach, batches, submit
+
+# Names that users take from here, and where they live: imported when first asked for.
+_LAZY = {
+    "Answer": "groq_magic.answers",
+    "Answers": "groq_magic.answers",
+    "attach": "groq_magic.client",
+    "batches": "groq_magic.client",
+    "submit": "groq_magic.client",
+}
+
+__all__ = ["Answer", "Answers", "attach", "batches", "submit"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        from importlib import import_module
+
+        return getattr(import_module(_LAZY[name]), name)
+    raise AttributeError(f"module 'groq_magic' has no attribute {name!r}")
+
+
+def load_ipython_extension(shell: InteractiveShell) -> None:
+    """`%load_ext groq_magic`."""
+    from groq_magic.magics import load
+
+    load(shell)
+
+
+def unload_ipython_extension(shell: InteractiveShell) -> None:
+    """`%unload_ext groq_magic`: stops watching, never a batch."""
+    from groq_magic.magics import unload
+
+    unload(shell)

@@ -1,0 +1,301 @@
+"""What a user holds: one Answer for every prompt, in the prompts' order, filling in place."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, overload
+
+from groq_magic import wire
+from groq_magic.answers import display, frames
+from groq_magic.answers.reading import CUT, OK, PENDING, STATUSES, Rows
+from groq_magic.errors import NotSent, StillRunning
+
+if TYPE_CHECKING:
+    import pandas
+    import polars
+    import pyarrow
+
+
+@dataclass(frozen=True)
+class AnswerError:
+    """Why a prompt has no answer: a code (Groq's where there is one) and a message."""
+
+    code: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.message}"
+
+
+class Answer:
+    """One prompt and what became of it.
+
+    `status` is `pending`, then `ok`, `cut` (stopped at max tokens; text kept), `failed` (Groq's
+    error), `expired`, `cancelled`, `missing` (no reply came) or `skipped`. Reading what is not there yet
+    raises StillRunning; where no text came, `text` is None and `error` says why.
+    """
+
+    def __init__(self, rows: Rows, row: int) -> None:
+        self._rows, self._row = rows, row
+
+    @property
+    def index(self) -> int:
+        """The prompt's place in the submission, from 0."""
+        return self._row
+
+    @property
+    def custom_id(self) -> str:
+        """The id under which the prompt was sent: the user's, or ours."""
+        return self._rows.custom_id(self._row)
+
+    @cached_property
+    def prompt(self) -> str | list[dict[str, Any]]:
+        """What was asked, as it was sent: the text, or the messages of a conversation."""
+        return display.prompt_of(self._rows.request(self._row))
+
+    @property
+    def sample(self) -> int:
+        """Which of several answers to one prompt this is, from 1."""
+        return 1
+
+    @property
+    def status(self) -> str:
+        """How it stands: see the class."""
+        return STATUSES[self._rows.status[self._row]]
+
+    @cached_property
+    def _reply(self) -> wire.Reply | None:
+        return self._rows.reply(self._row)
+
+    @property
+    def text(self) -> str | None:
+        """The answer, or None where none came."""
+        return self._reply.text if self._reply and self.error is None else None
+
+    @property
+    def reasoning(self) -> str | None:
+        """What the model thought on the way, where it says so."""
+        return self._reply.reasoning if self._reply else None
+
+    @property
+    def finish_reason(self) -> str | None:
+        """Groq's word for why the answer ended: stop, length, tool_calls."""
+        return self._reply.finish_reason if self._reply else None
+
+    @property
+    def model(self) -> str | None:
+        """The model that answered, as the reply says."""
+        return self._reply.model if self._reply else None
+
+    @property
+    def usage(self) -> wire.Usage | None:
+        """Tokens used, or None where nothing was answered."""
+        return self._reply.usage if self._reply and self._reply.error is None else None
+
+    @property
+    def raw(self) -> dict[str, Any] | None:
+        """The whole line of the result file, as Groq sent it."""
+        return self._reply.raw if self._reply else None
+
+    @property
+    def error(self) -> AnswerError | None:
+        """Why there is no answer, or None where there is one (or none yet)."""
+        status = self._rows.status[self._row]
+        if status in (PENDING, OK, CUT):
+            return None
+        if self._reply and self._reply.error:
+            return AnswerError(*self._reply.error)
+        return AnswerError(*self._rows.end(self._row))
+
+    def __repr__(self) -> str:
+        return display.answer_line(self)
+
+
+@dataclass(frozen=True)
+class Verbs:
+    """What can be done about a job, handed in from above by whoever drives it."""
+
+    cancel: Callable[[], None]
+    settle: Callable[[], None]
+    status: Callable[[], str]
+    batch_ids: Callable[[], list[str]]
+
+
+class Answers(Sequence[Answer]):
+    """One Answer for every prompt, in the prompts' order; a slice is Answers over the same rows."""
+
+    def __init__(
+        self,
+        name: str,
+        rows: Rows,
+        verbs: Verbs,
+        *,
+        frame: object | None = None,
+        picked: Sequence[int] | None = None,
+    ) -> None:
+        self.name = name
+        self._rows, self._verbs, self._frame = rows, verbs, frame
+        self._picked = range(len(rows)) if picked is None else picked
+        # For whoever shows a card: what to do now and then while someone waits, and whether the running cell
+        # shows this batch already.
+        self.while_waiting: Callable[[], None] = lambda: None
+        self.beside_card = False
+
+    # --- a sequence ---------------------------------------------------------------------------------
+
+    def __len__(self) -> int:
+        return len(self._picked)
+
+    @overload
+    def __getitem__(self, key: int | str) -> Answer: ...
+    @overload
+    def __getitem__(self, key: slice) -> Answers: ...
+    def __getitem__(self, key: int | str | slice) -> Answer | Answers:
+        if isinstance(key, slice):
+            return Answers(self.name, self._rows, self._verbs, frame=self._frame, picked=self._picked[key])
+        if isinstance(key, str):
+            row = self._rows.row_of(key)
+            if row is None or row not in self._picked:
+                raise KeyError(f"no prompt was sent under the id {key!r}")
+            return Answer(self._rows, row)
+        return Answer(self._rows, self._picked[key])
+
+    def __iter__(self) -> Iterator[Answer]:
+        return (Answer(self._rows, row) for row in self._picked)
+
+    # --- how it stands ------------------------------------------------------------------------------
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing more will happen."""
+        return self._rows.done
+
+    @property
+    def status(self) -> str:
+        """One word: Groq's for the batches together, or `sending`, `not sent`, `unsure`."""
+        return self._verbs.status()
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many answers are in each status; those that occur."""
+        seen = bytes(self._rows.status[row] for row in self._picked) if self._part else self._rows.status
+        return {name: n for code, name in enumerate(STATUSES) if (n := seen.count(code))}
+
+    @property
+    def _part(self) -> bool:
+        return len(self._picked) != len(self._rows)
+
+    @property
+    def job_id(self) -> str:
+        """Our id of the submission: `%groq attach` finds it again by this."""
+        return self._rows.job_id
+
+    @property
+    def batch_ids(self) -> list[str]:
+        """Groq's ids of the batches, one for each file."""
+        return self._verbs.batch_ids()
+
+    @property
+    def usage(self) -> wire.Usage:
+        """Tokens of all answers so far."""
+        asked = sum(self._rows.prompt_tokens[row] for row in self._picked)
+        said = sum(self._rows.completion_tokens[row] for row in self._picked)
+        return wire.Usage(asked, said, asked + said)
+
+    # --- waiting ------------------------------------------------------------------------------------
+
+    def wait(self, timeout: float | None = None) -> Answers:
+        """Blocks until the end (or `timeout` seconds) and returns itself. An interrupt stops only the wait.
+
+        Raises StillRunning when the time is over first, and NotSent when nothing could be sent.
+        """
+        until = None if timeout is None else time.monotonic() + timeout
+        while not self._rows.done:
+            left = 0.2 if until is None else min(0.2, until - time.monotonic())
+            if left <= 0:
+                raise StillRunning(f"Still running after {timeout:g} s: {self._rows.describe()}")
+            with suppress(TimeoutError):  # short waits: on some platforms a long one cannot be interrupted
+                self._rows.finished.result(left)
+            self.while_waiting()
+        self._verbs.settle()
+        if self._rows.not_sent is not None:
+            raise NotSent(self._rows.not_sent)
+        return self
+
+    def __await__(self) -> Generator[Any, None, Answers]:
+        yield from asyncio.shield(asyncio.wrap_future(self._rows.finished)).__await__()
+        return self.wait(0)
+
+    def cancel(self) -> None:
+        """Stops further sending and cancels this job's batches. What is answered is charged and kept."""
+        self._verbs.cancel()
+
+    # --- what came back -----------------------------------------------------------------------------
+
+    @property
+    def texts(self) -> list[str | None]:
+        """Every answer's text; None exactly where there is none. Raises StillRunning before the end."""
+        self._check("texts")
+        return [
+            reply.text if reply is not None and reply.error is None else None
+            for reply in self._rows.replies(self._picked)
+        ]
+
+    @property
+    def failed(self) -> Answers:
+        """Those that have no answer, whatever the reason."""
+        return self._where(lambda status: status not in (PENDING, OK, CUT))
+
+    @property
+    def cut(self) -> Answers:
+        """Those that stopped at max tokens."""
+        return self._where(lambda status: status == CUT)
+
+    def _where(self, wanted: Callable[[int], bool]) -> Answers:
+        rows = [row for row in self._picked if wanted(self._rows.status[row])]
+        return Answers(self.name, self._rows, self._verbs, frame=self._frame, picked=rows)
+
+    def _check(self, what: str) -> None:
+        """A part whose rows have all ended may be read before the whole has."""
+        if self._rows.not_sent is not None or any(self._rows.status[row] == PENDING for row in self._picked):
+            self._rows.check_done(what)
+
+    def to_dicts(self, *, partial: bool = False) -> list[dict[str, Any]]:
+        """One dict for each prompt. `partial` takes what is there now."""
+        if not partial:
+            self._check("The table")
+        return frames.dicts(self)
+
+    def to_pandas(self, *, partial: bool = False) -> pandas.DataFrame:
+        """A pandas frame: the source's columns and index where it was a table, then the answers' columns."""
+        if not partial:
+            self._check("The frame")
+        return frames.to_pandas(self)
+
+    def to_polars(self, *, partial: bool = False) -> polars.DataFrame:
+        """A Polars frame: the source's columns where it was a table, then the answers' columns."""
+        if not partial:
+            self._check("The frame")
+        return frames.to_polars(self)
+
+    def to_arrow(self, *, partial: bool = False) -> pyarrow.Table:
+        """An Arrow table: the source's columns where it was a table, then the answers' columns."""
+        if not partial:
+            self._check("The table")
+        return frames.to_arrow(self)
+
+    def __repr__(self) -> str:
+        return display.status_line(self)
+
+    def _ipython_display_(self) -> None:
+        """Adds nothing in the cell whose card shows this batch; elsewhere the table below is shown."""
+        if not self.beside_card:
+            raise NotImplementedError  # IPython's sign to go on to the next way of displaying
+
+    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
+        return {"text/plain": display.table_text(self), "text/html": display.table_html(self)}

@@ -1,0 +1,104 @@
+"""How answers look: a status line, and a table with failures first. Everything from outside is escaped."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+from groq_magic import wire
+
+if TYPE_CHECKING:
+    from groq_magic.answers.answers import Answer, Answers
+
+_SHOWN = 20
+_PROMPT_WIDTH, _TEXT_WIDTH = 60, 160
+
+
+def shortened(text: str, width: int) -> str:
+    """The text on one line of at most `width` characters."""
+    line = " ".join(text[: 4 * width].split())
+    return line if len(line) <= width and len(text) <= 4 * width else line[: width - 1].rstrip() + "…"
+
+
+def prompt_of(request: wire.Request) -> str | list[dict[str, Any]]:
+    """What the user asked: the text of a lone user message (a system message aside), else the messages."""
+    messages = request.body.get("messages") or []
+    asked = [message for message in messages if message.get("role") != "system"]
+    if len(asked) == 1 and asked[0].get("role") == "user" and isinstance(asked[0].get("content"), str):
+        text: str = asked[0]["content"]
+        return text
+    return list(messages)
+
+
+def prompt_line(prompt: str | list[dict[str, Any]], width: int = _PROMPT_WIDTH) -> str:
+    """What was asked, on one line; of a conversation its last text."""
+    if isinstance(prompt, str):
+        return shortened(prompt, width)
+    texts = [m["content"] for m in prompt if isinstance(m.get("content"), str)]
+    return shortened(texts[-1] if texts else "(a conversation)", width)
+
+
+def answer_line(answer: Answer) -> str:
+    """`<Answer 3 ok: Because the sky …>`."""
+    if answer.error is not None:
+        said = shortened(str(answer.error), 80)
+    else:
+        said = "" if answer.status == "pending" else shortened(answer.text or "", 80)
+    return f"<Answer {answer.index} {answer.status}{f': {said}' if said else ''}>"
+
+
+def status_line(answers: Answers) -> str:
+    """`<Answers 'answers': 1,204 prompts, completed: 1,200 ok, 4 failed>`."""
+    counts = ", ".join(f"{n:,} {status}" for status, n in answers.counts.items())
+    return f"<Answers {answers.name!r}: {len(answers):,} prompts, {answers.status}: {counts}>"
+
+
+def _picked(answers: Answers) -> list[Answer]:
+    """At most twenty answers: failures first, then the rest in order."""
+    first = list(answers.failed[:_SHOWN])
+    for answer in answers:
+        if len(first) >= min(_SHOWN, len(answers)):
+            break
+        if answer.status in ("ok", "cut", "pending"):
+            first.append(answer)
+    return first
+
+
+def _cells(answer: Answer) -> tuple[str, str, str, str]:
+    if answer.error is not None:
+        said = shortened(str(answer.error), _TEXT_WIDTH)
+    else:
+        said = "…" if answer.status == "pending" else shortened(answer.text or "", _TEXT_WIDTH)
+    return str(answer.index), answer.status, prompt_line(answer.prompt), said
+
+
+def table_text(answers: Answers) -> str:
+    """The table as plain text, for a terminal."""
+    if answers._rows.not_sent is not None:
+        return f"{status_line(answers)}\n{answers._rows.not_sent}"
+    lines = [status_line(answers)]
+    for index, status, prompt, said in map(_cells, _picked(answers)):
+        lines.append(f"{index:>5}  {status:<9} {shortened(prompt, 40):<40}  {shortened(said, 60)}")
+    if len(answers) > _SHOWN:
+        lines.append(f"   …  {len(answers) - _SHOWN:,} more")
+    return "\n".join(lines)
+
+
+def table_html(answers: Answers) -> str:
+    """The table as HTML that reads well with and without its styles."""
+    head = f"<p><code>{escape(status_line(answers))}</code></p>"
+    if answers._rows.not_sent is not None:
+        return f"{head}<p>{escape(answers._rows.not_sent)}</p>"
+    rows = "".join(
+        "<tr>"
+        + "".join(f'<td style="text-align:left">{escape(cell)}</td>' for cell in _cells(answer))
+        + "</tr>"
+        for answer in _picked(answers)
+    )
+    more = (
+        f"<p>… {len(answers) - _SHOWN:,} more: <code>.to_pandas()</code></p>" if len(answers) > _SHOWN else ""
+    )
+    return (
+        f'{head}<table><thead><tr><th>#</th><th>status</th><th style="text-align:left">prompt</th>'
+        f'<th style="text-align:left">answer</th></tr></thead><tbody>{rows}</tbody></table>{more}'
+    )

@@ -1,0 +1,129 @@
+"""Answers as tables: the source's own columns, order and index, then what came back.
+
+Columns added: `answer`, `answer_status`, `answer_error`, `answer_finish`, `prompt_tokens`,
+`completion_tokens`; where the source has such a name already, ours takes the suffix `_answer`.
+Without a source table the first columns are `id` and `prompt`. Frame libraries are imported where used.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+if TYPE_CHECKING:
+    import pandas
+    import polars
+    import pyarrow
+
+    from groq_magic.answers.answers import Answer, Answers
+
+
+def _row(answer: Answer) -> dict[str, Any]:
+    usage = answer.usage
+    return {
+        "answer": None if answer.status == "pending" else answer.text,
+        "answer_status": answer.status,
+        "answer_error": str(answer.error) if answer.error else None,
+        "answer_finish": None if answer.status == "pending" else answer.finish_reason,
+        "prompt_tokens": usage.prompt_tokens if usage else None,
+        "completion_tokens": usage.completion_tokens if usage else None,
+    }
+
+
+def dicts(answers: Answers) -> list[dict[str, Any]]:
+    """One dict for each prompt, with its `id` and `prompt`, or the columns of the source table."""
+    rows = [_row(answer) for answer in answers]
+    frame = _source(answers)
+    if frame is None:
+        asked = [{"id": answer.custom_id, "prompt": answer.prompt} for answer in answers]
+    else:
+        asked = frame.rows(named=True)
+    return [given | _renamed(row, given) for given, row in zip(asked, rows, strict=True)]
+
+
+def to_pandas(answers: Answers) -> pandas.DataFrame:
+    """A new pandas frame; the source's is not touched and its index is kept."""
+    import pandas as pd
+
+    frame = _source(answers)
+    if frame is None:
+        return pd.DataFrame(_columns(answers, ()) if len(answers) else None)
+    given: pandas.DataFrame = frame.to_pandas()
+    columns = _columns(answers, given.columns)
+    return given.assign(**{name: pd.Series(values, index=given.index) for name, values in columns.items()})
+
+
+def to_polars(answers: Answers) -> polars.DataFrame:
+    """A new Polars frame."""
+    import polars as pl
+
+    frame = _source(answers)
+    given = frame.to_polars() if frame is not None else pl.DataFrame()
+    columns = _columns(answers, given.columns)
+    return given.with_columns(
+        pl.Series(name, values, dtype=pl.Int64 if name.startswith(_COUNTS) else pl.String)
+        for name, values in columns.items()
+    )
+
+
+def to_arrow(answers: Answers) -> pyarrow.Table:
+    """A new Arrow table."""
+    import pyarrow as pa
+
+    frame = _source(answers)
+    given = frame.to_arrow() if frame is not None else None
+    columns = _columns(answers, given.column_names if given is not None else ())
+    arrays = {
+        name: pa.array(values, pa.int64() if name.startswith(_COUNTS) else pa.string())
+        for name, values in columns.items()
+    }
+    if given is None:
+        return pa.table(arrays)
+    for name, values in arrays.items():
+        given = given.append_column(name, values)
+    return given
+
+
+_COUNTS = ("prompt_tokens", "completion_tokens")
+
+
+def _source(answers: Answers) -> Any:
+    """The user's table, through Narwhals, cut to these answers' rows; None where there was none."""
+    if answers._frame is None:
+        return None
+    import narwhals as nw
+
+    frame: Any = nw.from_native(cast(Any, answers._frame), eager_only=True)
+    return frame[list(answers._picked), :] if answers._part else frame
+
+
+def _columns(answers: Answers, taken: Iterable[str]) -> dict[str, list[Any]]:
+    rows = [_row(answer) for answer in answers]
+    columns: dict[str, list[Any]] = {}
+    if answers._frame is None:
+        columns["id"] = [answer.custom_id for answer in answers]
+        columns["prompt"] = [_as_text(answer.prompt) for answer in answers]
+    names = rows[0] if rows else ()
+    columns |= {name: [row[name] for row in rows] for name in names}
+    return _renamed(columns, taken)
+
+
+def _as_text(prompt: str | list[dict[str, Any]]) -> str:
+    """A column holds one type: a conversation is its JSON."""
+    return prompt if isinstance(prompt, str) else json.dumps(prompt, ensure_ascii=False)
+
+
+def _renamed(columns: dict[str, Any], taken: Iterable[str]) -> dict[str, Any]:
+    """The columns under names that are free."""
+    used = set(taken)
+    return {_free(name, used): values for name, values in columns.items()}
+
+
+def _free(name: str, used: set[str]) -> str:
+    while name in used:
+        name += "_answer"
+    return name
+
+
+__all__: Sequence[str] = ("dicts", "to_arrow", "to_pandas", "to_polars")

@@ -1,0 +1,161 @@
+"""Groq's endpoints, one coroutine each, over httpx: https://console.groq.com/docs/api-reference.
+
+Foreign errors become ours at one edge (`_sent`). Nothing is retried here: what may be repeated, and when,
+is the pipeline's to decide.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import httpx
+
+from groq_magic import wire
+from groq_magic.errors import NoReply, Refused
+from groq_magic.keys import Service
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
+
+T = TypeVar("T")
+
+_TIMEOUT = httpx.Timeout(60.0, connect=10.0)
+_LIMITS = httpx.Limits(max_connections=20)
+IDS_AT_ONCE = 200  # https://console.groq.com/docs/batch: at most 200 ids in one GET /batches
+
+# What surely never left this machine; every other failure may have been carried out.
+_NEVER_LEFT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
+
+
+class Groq:
+    """A service's endpoints, for one key. To be used on one event loop and closed there."""
+
+    def __init__(self, service: Service, transport: httpx.AsyncBaseTransport | None = None) -> None:
+        self.service = service
+        self._http = httpx.AsyncClient(
+            base_url=("http://sandbox" if service.folder else service.base_url) + "/openai/v1/",
+            headers={"Authorization": f"Bearer {service.key}"},
+            timeout=_TIMEOUT,
+            limits=_LIMITS,
+            transport=transport or _in_process(service),
+        )
+
+    async def close(self) -> None:
+        """Lets go of the connections."""
+        await self._http.aclose()
+
+    async def upload(self, path: Path, filename: str) -> str:
+        """Uploads a JSONL file for a batch, streamed from disk; the new file's id."""
+        with path.open("rb") as file:
+            return await self._ask(
+                "POST",
+                "files",
+                wire.file_id,
+                data={"purpose": "batch"},
+                files={"file": (filename, file, "application/jsonl")},
+            )
+
+    async def content(self, file_id: str, path: Path) -> int:
+        """Downloads a file to `path`, streamed, through a side file; its size in bytes."""
+        part = path.with_name(path.name + ".part")
+        size = 0
+        async with self._sent("GET", f"files/{file_id}/content") as response:
+            with part.open("wb") as file:
+                async for chunk in response.aiter_bytes():
+                    file.write(chunk)
+                    size += len(chunk)
+                file.flush()
+                os.fsync(file.fileno())
+        part.replace(path)
+        return size
+
+    async def create_batch(self, file_id: str, window: str, metadata: Mapping[str, str]) -> wire.Batch:
+        """Asks for a batch over an uploaded file. Not to be repeated after NoReply with `maybe_done`."""
+        body = {
+            "completion_window": window,
+            "endpoint": wire.CHAT,
+            "input_file_id": file_id,
+            "metadata": dict(metadata),
+        }
+        return await self._ask("POST", "batches", wire.batch, json=body)
+
+    async def batch(self, batch_id: str) -> wire.Batch:
+        """One batch as it is now."""
+        return await self._ask("GET", f"batches/{batch_id}", wire.batch)
+
+    async def batches(self, ids: Iterable[str] = (), cursor: str | None = None) -> wire.Page:
+        """The batches of these ids (at most `IDS_AT_ONCE`), or one page of all of them."""
+        asked = [("id", found) for found in ids] + ([("cursor", cursor)] if cursor else [])
+        return await self._ask("GET", "batches", wire.page, params=asked)
+
+    async def cancel_batch(self, batch_id: str) -> wire.Batch:
+        """Asks for a batch to be cancelled; what is answered already stays and is charged."""
+        return await self._ask("POST", f"batches/{batch_id}/cancel", wire.batch)
+
+    async def models(self) -> list[str]:
+        """The ids of the models that the key may use."""
+        return await self._ask("GET", "models", wire.model_ids)
+
+    async def _ask(self, verb: str, path: str, read: Callable[[bytes], T], **asked: Any) -> T:
+        async with self._sent(verb, path, **asked) as response:
+            body = await response.aread()
+        try:
+            return read(body)
+        except ValueError as exc:
+            raise NoReply(
+                f"{self.service.badge} answered {verb} /{path} with something that is not its protocol "
+                f"({exc}).",
+                maybe_done=True,
+            ) from exc
+
+    @asynccontextmanager
+    async def _sent(self, verb: str, path: str, **asked: Any) -> AsyncIterator[httpx.Response]:
+        """The response to a request, its body not yet read. The one edge where httpx's errors become ours."""
+        where = f"{verb} /{path}"
+        try:
+            async with self._http.stream(verb, path, **asked) as response:
+                if response.status_code >= 400:
+                    code, message = wire.error(await response.aread())
+                    status = response.status_code
+                    raise Refused(
+                        status,
+                        code,
+                        f"{self.service.badge} answered {where} with {status}"
+                        f"{f' {code}' if code else ''}: {message}",
+                        _seconds(response.headers.get("retry-after")),
+                    )
+                yield response
+        except (httpx.HTTPError, httpx.InvalidURL) as exc:
+            said = str(exc) or type(exc).__name__
+            never_left = isinstance(exc, _NEVER_LEFT)
+            raise NoReply(
+                f"No answer from {self.service.badge} ({said}).", maybe_done=not never_left
+            ) from exc
+
+
+@cache
+def sandbox_app(folder: str, pace_s: float) -> Starlette:
+    """The sandbox over the store in this folder, one for each folder in this process."""
+    from groq_magic.sandbox import create_app
+
+    return create_app(folder, pace_s=pace_s)
+
+
+def _in_process(service: Service) -> httpx.AsyncBaseTransport | None:
+    """The way to a sandbox inside this process; None for a service on the network."""
+    if service.folder is None:
+        return None
+    return httpx.ASGITransport(app=sandbox_app(service.folder, service.pace_s))
+
+
+def _seconds(value: str | None) -> float | None:
+    """Retry-After in seconds; Groq sends a number (https://console.groq.com/docs/rate-limits)."""
+    try:
+        return float(value) if value is not None else None
+    except ValueError:
+        return None

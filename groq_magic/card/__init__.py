@@ -1,0 +1,1 @@
+"""What is seen of a batch: `picture` (Snapshot → HTML and text, pure), `widget` (live), `line` (terminal)."""

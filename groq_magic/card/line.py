@@ -1,0 +1,54 @@
+"""The card as text: a line in a terminal that redraws while somebody waits, or `--plain` in a notebook."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from IPython.display import display
+
+from groq_magic.answers import Answers
+from groq_magic.card import picture
+from groq_magic.job import Snapshot
+
+
+class TerminalLine:
+    """One line in a terminal. Nothing is ever printed over a prompt: only on the thread of whoever waits."""
+
+    def __init__(self, answers: Answers) -> None:
+        self._last: Snapshot | None = None
+        self._printed = ""
+        answers.while_waiting = self.redraw
+
+    def __call__(self, snapshot: Snapshot) -> None:
+        """Remembers the snapshot; it is seen when somebody waits."""
+        self._last = snapshot
+
+    def begin(self) -> None:
+        """Prints how things stand now."""
+        if self._last is not None:
+            print(picture.text(self._last), flush=True)  # noqa: T201 (a terminal's card)
+
+    def redraw(self) -> None:
+        """Prints the line anew if it changed; at the end all there is to say."""
+        if self._last is None:
+            return
+        done = self._last.done
+        line = picture.text(self._last) if done else picture.line(self._last)
+        if line != self._printed:
+            print(f"\r\x1b[K{line}", end="\n" if done else "", flush=True)  # noqa: T201
+            self._printed = line
+
+
+class PlainCard:
+    """The card as text in a notebook's output, updated in place."""
+
+    def __init__(self) -> None:
+        self._handle: Any = display({"text/plain": ""}, raw=True, display_id=True)  # type: ignore[no-untyped-call]
+        self._drawn = ""
+
+    def __call__(self, snapshot: Snapshot) -> None:
+        """Shows the snapshot's text where it changed; at the end once more for whoever waited."""
+        text = picture.text(snapshot)
+        if text != self._drawn or snapshot.done:
+            self._drawn = text
+            self._handle.update({"text/plain": text}, raw=True)

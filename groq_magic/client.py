@@ -1,0 +1,366 @@
+"""submit, attach, batches: everything the magics do, without magics."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from groq_magic import api, keys, loop, prompts, shards, wire
+from groq_magic.answers import Answers, Rows, Source, Verbs
+from groq_magic.errors import InputError, KeyMissing
+from groq_magic.job import Job, Shard
+from groq_magic.keys import Service
+from groq_magic.ledger import Ledger, default_home, new_job_id
+from groq_magic.pipeline import Run
+from groq_magic.polling import Poller
+from groq_magic.prompts import Prompts
+from groq_magic.view import Observer, View
+
+DEFAULT_MODEL = "openai/gpt-oss-20b"
+WINDOWS = ("24h", "7d")  # those with evidence: https://console.groq.com/docs/batch
+
+_ledger: Ledger | None = None
+_chosen: Service | None = None
+_connections: dict[tuple[str, str], tuple[api.Groq, Poller]] = {}
+_runs: dict[str, Run] = {}
+_lock = threading.RLock()
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the prompts are asked with. `options` go into every body as they are."""
+
+    model: str = DEFAULT_MODEL
+    window: str = "24h"
+    options: Mapping[str, Any] | None = None
+    shard_rows: int = shards.MAX_LINES
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What would be sent: `tokens` is a rough count of the prompts', four characters each."""
+
+    prompts: int
+    bytes: int
+    shards: int
+    tokens: int
+    first: str
+    model: str
+    badge: str
+
+
+# --- where things go ---------------------------------------------------------------------------------
+
+
+def ledger() -> Ledger:
+    """The ledger of this process, opened on first use; another home opens another."""
+    global _ledger
+    with _lock:
+        home = default_home()
+        if _ledger is None or _ledger.home != home:
+            _ledger = Ledger(home)
+        return _ledger
+
+
+def service() -> Service:
+    """Where prompts go now: the sandbox that was chosen, else Groq with the key found. Raises KeyMissing."""
+    return _chosen or keys.find()
+
+
+def use_sandbox(url: str | None = None, *, fresh: bool = False, pace_s: float = 10.0) -> Service:
+    """From now on prompts go to a sandbox: the one at `url`, or one inside this process.
+
+    `fresh` begins with an empty store. A whole batch takes about `pace_s` seconds in this process's sandbox.
+    """
+    global _chosen
+    if url is not None:
+        if fresh:
+            raise InputError(
+                "--fresh is for the sandbox in this kernel: start the one at the URL with another --home."
+            )
+        _chosen = _sandbox_at(keys.root(url))
+        return _chosen
+    home = ledger().sandbox_home
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    stores = sorted(path for path in home.iterdir() if path.is_dir())
+    folder = home / f"{time.time_ns():x}" if fresh or not stores else stores[-1]
+    store_id = api.sandbox_app(str(folder), pace_s).state.store_id
+    _chosen = keys.sandbox(store_id, folder.as_uri(), str(folder), pace_s)
+    return _chosen
+
+
+def use_groq() -> None:
+    """From now on prompts go to Groq again, with the key that is found."""
+    global _chosen
+    _chosen = None
+
+
+def _sandbox_at(url: str) -> Service:
+    import httpx
+
+    try:
+        found = httpx.get(f"{url}/sandbox", timeout=5).raise_for_status().json()
+        return keys.sandbox(str(found["store_id"]), url)
+    except (httpx.HTTPError, ValueError, KeyError, TypeError) as exc:
+        raise InputError(
+            f"No sandbox answers at {url} ({exc!r}). Start one: groq-magic sandbox; it prints its URL."
+        ) from exc
+
+
+def _service_of(job: Job) -> Service:
+    """The service that a job was sent to. Raises KeyMissing, InputError."""
+    if job.service.startswith("sandbox:"):
+        store_id = job.service.removeprefix("sandbox:")
+        if job.base_url.startswith("file:"):
+            return keys.sandbox(store_id, job.base_url, str(_path(job.base_url)))
+        return keys.sandbox(store_id, job.base_url)
+    found = keys.find()
+    if found.id != job.service:
+        raise InputError(f"These prompts went to {job.service}; set GROQ_BASE_URL to it to go on.")
+    return found
+
+
+def _path(uri: str) -> Path:
+    from urllib.parse import unquote, urlsplit
+
+    return Path(unquote(urlsplit(uri).path))
+
+
+def notebook() -> str:
+    """What we call the notebook we are in: Jupyter's name for its session, else the working folder."""
+    return os.environ.get("JPY_SESSION_NAME") or str(Path.cwd())
+
+
+# --- submitting --------------------------------------------------------------------------------------
+
+
+def submit(
+    source: object,
+    *,
+    template: str | None = None,
+    model: str = DEFAULT_MODEL,
+    system: str | None = None,
+    id: str | None = None,
+    temperature: float | None = None,
+    max_tokens: int | None = None,
+    extra: Mapping[str, Any] | None = None,
+    window: str = "24h",
+    raw: bool = False,
+    variables: Mapping[str, object] | None = None,
+    name: str = "answers",
+) -> Answers:
+    """Sends every prompt of `source` to Groq's Batch API and returns at once; the Answers fill in place.
+
+    `source` is a list of texts, a dict id → prompt, message lists, rows or a table; `template` (Jinja's
+    `{{ }}`) is filled for each row. `temperature` is 0 to 2; `max_tokens` bounds each answer; `extra` is
+    merged into every request's body; `window` is "24h" or "7d". Everything is cut and checked before this
+    returns; the network is never waited for. The same prompts asked for again are not sent again.
+    Raises InputError, KeyMissing, LedgerError. https://console.groq.com/docs/batch
+    """
+    asked = prompts.from_source(
+        source, template=template, raw=raw, id_column=id, variables=variables or {}, system=system
+    )
+    options = body_options(temperature=temperature, max_tokens=max_tokens, extra=extra)
+    return send(asked, Request(model, window, options), name=name)
+
+
+def body_options(
+    *, temperature: float | None = None, max_tokens: int | None = None, extra: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Options as Groq's body fields, only those that were given. Raises InputError.
+
+    https://console.groq.com/docs/api-reference#chat-create: temperature 0 to 2; `max_tokens` is deprecated
+    for `max_completion_tokens`.
+    """
+    options: dict[str, Any] = {}
+    if temperature is not None:
+        if not 0 <= temperature <= 2:
+            raise InputError(f"temperature is {temperature}; Groq takes 0 to 2.")
+        options["temperature"] = float(temperature)
+    if max_tokens is not None:
+        if max_tokens < 1:
+            raise InputError(f"max_tokens is {max_tokens}; it is 1 or more.")
+        options["max_completion_tokens"] = max_tokens
+    for key, value in (extra or {}).items():
+        if key in options or key in ("model", "messages"):
+            raise InputError(f"extra holds {key!r}, which is set by an option of its own.")
+        options[key] = value
+    return options
+
+
+def send(asked: Prompts, request: Request, *, name: str) -> Answers:
+    """Cuts the prompts, puts the job on the ledger and starts carrying it. Nothing is half sent."""
+    if request.window not in WINDOWS:
+        raise InputError(f"window is {request.window!r}; Groq takes {' or '.join(WINDOWS)}.")
+    where, book = service(), ledger()
+    job_id = new_job_id()
+    form = shards.Form(request.model, system=asked.system, options=request.options)
+    with book.cutting(job_id) as folder:
+        cuts = shards.cut(asked, form, folder, job_id, request.shard_rows)
+        draft = Job(
+            job_id=job_id,
+            created_at=time.time(),
+            service=where.id,
+            base_url=where.base_url,
+            key_fingerprint=where.key_fingerprint,
+            notebook=notebook(),
+            name=name,
+            model=request.model,
+            endpoint=form.endpoint,
+            window=request.window,
+            prompts=sum(cut.lines for cut in cuts),
+            content=shards.content_hash(cuts),
+        )
+        job = book.add(draft, cuts, folder)
+    return carry(job, name, frame=asked.frame, service=lambda: where)
+
+
+def plan(asked: Prompts, request: Request) -> Plan:
+    """What `send` would send; nothing is kept and nothing leaves."""
+    import tempfile
+
+    form = shards.Form(request.model, system=asked.system, options=request.options)
+    with tempfile.TemporaryDirectory(prefix="groq_magic-") as folder:
+        cuts = shards.cut(asked, form, Path(folder), new_job_id(), request.shard_rows)
+        with cuts[0].path.open("rb") as file:
+            first = wire.request(file.readline())
+    size = sum(cut.size for cut in cuts)
+    count = sum(cut.lines for cut in cuts)
+    try:
+        badge = service().badge
+    except KeyMissing:
+        badge = "nowhere yet: no key was found"
+    constant = len(form.text_head) + len(form.text_tail) + 60
+    tokens = max(0, size - count * constant) // 4 + count * len(asked.system or "") // 4
+    return Plan(count, size, len(cuts), tokens, _as_text(first), request.model, badge)
+
+
+def _as_text(request: wire.Request) -> str:
+    messages = request.body["messages"]
+    return "\n".join(f"[{m.get('role')}] {m.get('content')}" for m in messages)
+
+
+def carry(
+    job: Job,
+    name: str,
+    *,
+    frame: object | None = None,
+    service: Callable[[], Service] | None = None,
+) -> Answers:
+    """Starts carrying a job, or joins whoever does in this process; Answers over its rows."""
+    book = ledger()
+    with _lock:
+        run = _runs.get(job.job_id)
+        if run is None or (run.rows.done and not _complete(book.shards(job.job_id))):
+            run = _start(job, service or (lambda: _service_of(job)))
+            _runs[job.job_id] = run
+    if name:
+        book.name(notebook(), name, job.job_id)
+    return Answers(name or "batch", run.rows, _verbs(run), frame=frame)
+
+
+def _complete(found: list[Shard]) -> bool:
+    return all(shard.state in ("collected", "cancelled") for shard in found)
+
+
+def _start(job: Job, service: Callable[[], Service]) -> Run:
+    book = ledger()
+    sources = [
+        Source(shard.number, book.shard_path(job.job_id, shard.number), shard.rows, shard.given_ids)
+        for shard in book.shards(job.job_id)
+    ]
+    rows = Rows(job.job_id, job.prompts, sources)
+    reused_from = job.created_at if all(s.state != "cut" for s in book.shards(job.job_id)) else None
+    view = View(job.job_id, book, rows, reused_from)
+    rows.describe = view.how_far
+    run = Run(job.job_id, book, rows, lambda: _connect(service()), view)
+    loop.submit(run.run())
+    return run
+
+
+def _connect(where: Service) -> tuple[api.Groq, Poller]:
+    """Endpoints and poller of a service and key, shared by all its jobs. On the loop's thread."""
+    known = (where.id, where.key_fingerprint)
+    if known not in _connections:
+        endpoints = api.Groq(where)
+        _connections[known] = (endpoints, Poller(endpoints))
+    return _connections[known]
+
+
+def _verbs(run: Run) -> Verbs:
+    return Verbs(
+        cancel=lambda: loop.run(run.cancel()),
+        settle=run.view.settle,
+        status=lambda: run.view.snapshot().status,
+        batch_ids=lambda: list(run.view.snapshot().batch_ids),
+    )
+
+
+# --- afterwards --------------------------------------------------------------------------------------
+
+
+def watch(answers: Answers, observer: Observer) -> None:
+    """Hands the observer a Snapshot of the batch now and at every change, on the loop's thread."""
+    loop.run(_runs[answers.job_id].view.watch(observer))
+
+
+def check_now(answers: Answers) -> None:
+    """Asks how the batch is at once; returns without waiting for the reply. From any thread."""
+    loop.submit(_runs[answers.job_id].check_now())
+
+
+def cancel(answers: Answers) -> None:
+    """Cancels the batch; returns without waiting. From any thread."""
+    loop.submit(_runs[answers.job_id].cancel())
+
+
+def attach(word: str, name: str | None = None) -> Answers:
+    """A batch that the ledger knows, by Groq's batch id, our job id, or the name this notebook gave it.
+
+    Goes on where it was: what is at Groq is watched and collected, what is here is read. Raises LedgerError.
+    """
+    book = ledger()
+    named = {entry.name: entry for entry in book.named(notebook())}
+    if word in named:
+        return carry(named[word].job, name or word)
+    job = book.job_of_batch(word) or book.job(word)
+    return carry(job, name or job.name)
+
+
+def named() -> list[str]:
+    """The names under which this notebook had batches, oldest first."""
+    return [entry.name for entry in ledger().named(notebook())]
+
+
+def attach_all() -> list[Answers]:
+    """Everything this notebook had, each under its last name, oldest first."""
+    return [carry(entry.job, entry.name) for entry in ledger().named(notebook())]
+
+
+def batches() -> list[tuple[Job, list[Shard]]]:
+    """Every job that the ledger knows with its shards, newest first."""
+    book = ledger()
+    return [(job, book.shards(job.job_id)) for job in reversed(book.jobs())]
+
+
+def leave() -> None:
+    """Stops watching everything; the batches run on and can be attached to."""
+    with _lock:
+        runs, connections = list(_runs.values()), list(_connections.values())
+        _runs.clear()
+        _connections.clear()
+    loop.submit(_leave(runs, connections))
+
+
+async def _leave(runs: list[Run], connections: list[tuple[api.Groq, Poller]]) -> None:
+    for run in runs:
+        await run.leave()
+    for run in runs:
+        await run.left.wait()
+    for endpoints, _ in connections:
+        await endpoints.close()

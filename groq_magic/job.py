@@ -1,0 +1,255 @@
+"""A job, its shards, and what their states mean: plain values and pure functions.
+
+::
+
+    cut ─upload─▶ uploading ─▶ uploaded ─create─▶ creating ─▶ created ─watch─▶ ended ─collect─▶ collected
+                                                    │
+                                                    ├─▶ unsure    the create was not answered: never repeated
+                                                    └─▶ refused   it was refused: a later run tries again
+    cut, uploaded ─cancel─▶ cancelled               nothing of it was sent
+
+A state is on the ledger before the call it announces (`uploading`, `creating`), and the fact after it, so
+`next_step` decides from the ledger alone: a first run, a re-run and a run after a crash are one path.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Container, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+Step = Literal["upload", "create", "watch", "collect", "doubt", "rest"]
+
+# https://console.groq.com/docs/batch#batch-expiration: results are kept for 30 days
+KEPT_S = 30 * 86_400
+
+
+@dataclass(frozen=True)
+class Job:
+    """One submission as the ledger knows it. Times are epoch seconds."""
+
+    job_id: str
+    created_at: float
+    service: str
+    base_url: str
+    key_fingerprint: str
+    notebook: str
+    name: str
+    model: str
+    endpoint: str
+    window: str
+    prompts: int
+    content: str
+    sample: int = 1
+    take: int = 1
+    attempt: int = 1
+    cancel_requested_at: float | None = None
+    stopped: str | None = None
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One file of a job. `state` is ours (see the module), `status` Groq's word for its batch."""
+
+    job_id: str
+    number: int
+    state: str
+    first_row: int
+    lines: int
+    size: int
+    given_ids: bool
+    file_id: str | None = None
+    batch_id: str | None = None
+    status: str | None = None
+    completed: int = 0
+    failed: int = 0
+    created_at: float | None = None
+    expires_at: float | None = None
+    ended_at: float | None = None
+    output_file_id: str | None = None
+    error_file_id: str | None = None
+    reason: str | None = None
+
+    @property
+    def rows(self) -> range:
+        """The rows of the submission that this shard asks about."""
+        return range(self.first_row, self.first_row + self.lines)
+
+
+_STEPS: dict[str, Step] = {
+    "cut": "upload",
+    "uploading": "upload",  # an upload that was not answered costs nothing: it is done again
+    "uploaded": "create",
+    "creating": "doubt",  # begun and not answered: it may be running at Groq
+    "created": "watch",
+    "ended": "collect",
+    "unsure": "rest",
+    "refused": "rest",  # until a later run puts it back to `cut`
+    "collected": "rest",
+    "cancelled": "rest",
+}
+
+ENDED = frozenset({"completed", "failed", "expired", "cancelled"})
+
+
+def next_step(shard: Shard) -> Step:
+    """What is to be done about this shard now."""
+    return _STEPS[shard.state]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Failures of one kind: Groq's code, an example's message and row, how many."""
+
+    code: str
+    message: str
+    count: int
+    row: int
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Everything there is to see of a job at one moment; handed to whoever watches. Times are epoch seconds.
+
+    `phase` is "sending", "at_groq", "collecting", "done" or "not_sent". `status` is Groq's word for the
+    batches taken together; `counts` covers every answer status, and its values sum to `prompts`.
+    `served` is how many rows the service says it has done, ahead of what has been downloaded.
+    """
+
+    job_id: str
+    name: str
+    model: str
+    badge: str
+    sandbox: bool
+    prompts: int
+    phase: str
+    status: str
+    shards: int
+    shards_sent: int
+    counts: dict[str, int]
+    served: int
+    served_failed: int
+    created_at: float
+    now: float
+    ended_at: float | None = None
+    expires_at: float | None = None
+    batch_ids: tuple[str, ...] = ()
+    window: str = "24h"
+    cancelling: bool = False
+    trouble: str | None = None
+    stopped: str | None = None
+    checked_at: float | None = None
+    reused_from: float | None = None
+    problems: tuple[Problem, ...] = ()
+    first_prompt: str = ""
+    first_answers: tuple[tuple[str, str], ...] = ()
+    history: tuple[tuple[float, int], ...] = field(default=())
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing more will happen."""
+        return self.phase in ("done", "not_sent")
+
+    @property
+    def meaning(self) -> str:
+        """What the status means, in a sentence."""
+        return meaning(self.status, self.window)
+
+    @property
+    def answered(self) -> int:
+        """Rows that have their answer, as far as is known."""
+        here = self.counts.get("ok", 0) + self.counts.get("cut", 0)
+        return here if self.done else max(self.served, here)
+
+    @property
+    def failed(self) -> int:
+        """Rows that failed at Groq, as far as is known."""
+        here = self.counts.get("failed", 0)
+        return here if self.done else max(self.served_failed, here)
+
+    @property
+    def left(self) -> int:
+        """Rows of which nothing is known yet."""
+        return 0 if self.done else max(0, self.prompts - self.answered - self.failed)
+
+    @property
+    def collect_before(self) -> float:
+        """Until when Groq keeps the results."""
+        return self.created_at + KEPT_S
+
+
+def phase(job: Job, shards: Sequence[Shard], settled: Container[int]) -> str:
+    """Where the job stands as a whole; `settled` holds the shards (numbers) whose rows all have their end."""
+    if job.stopped and not any(shard.batch_id for shard in shards):
+        return "not_sent"
+    steps = {next_step(shard) for shard in shards if shard.number not in settled}
+    if not steps:
+        return "done"
+    if steps & {"upload", "create", "doubt"}:
+        return "sending"
+    return "at_groq" if "watch" in steps else "collecting"
+
+
+# Words that a job may end with, the worst first.
+_ENDINGS = ("unsure", "failed", "expired", "cancelled", "not collected", "completed")
+
+
+def status(shards: Sequence[Shard], phase: str) -> str:
+    """One word for the batches together: Groq's, of the batch that is furthest from its end.
+
+    A word that Groq never used before is shown as it is. At the end the worst word wins.
+    """
+    if phase == "sending":
+        return "sending"
+    if phase == "not_sent":
+        return "not sent"
+    words = [_word(shard) for shard in shards]
+    if phase == "done":
+        ends = [word if word in _ENDINGS else "not collected" for word in words]
+        return min(ends, key=_ENDINGS.index, default="completed")
+    going = [word for word in words if word not in ENDED and word != "unsure"]
+    return max(going, key=_rank, default="finalizing")
+
+
+def _word(shard: Shard) -> str:
+    if shard.state in ("unsure", "cancelled"):
+        return shard.state
+    return shard.status or ("not collected" if shard.state == "refused" else "validating")
+
+
+def _rank(word: str) -> int:
+    """How far from the end a batch is."""
+    order = ("finalizing", "cancelling", "in_progress", "validating")
+    return order.index(word) if word in order else len(order)
+
+
+def ask_again_s(age_s: float, jitter: float | None = None) -> float:
+    """How long to wait before asking about a batch of this age: 1 s at first, 60 s at most, jittered by 10 %.
+
+    A twentieth of the age, so that an end is noticed within 5 % of the time that it took.
+    """
+    jitter = random.random() if jitter is None else jitter
+    return min(60.0, max(1.0, age_s / 20)) * (0.9 + 0.2 * jitter)
+
+
+MEANING = {
+    "sending": "The prompts are on their way.",
+    "validating": "Groq is checking the file.",
+    "in_progress": "Groq is answering.",
+    "finalizing": "All prompts are done; Groq is preparing the results.",
+    "completed": "",
+    "failed": "Groq did not accept the file.",
+    "expired": "The {window} window ended first. Only what was answered is charged.",
+    "cancelling": "Cancelled; Groq may take up to 10 minutes to stop.",
+    "cancelled": "Cancelled. What was answered until then is here.",
+    "unsure": "A batch was asked for and no reply came: it may be running at Groq. It is not asked for again.",
+    "not collected": "Not every batch could be asked about. Run the cell again with the key that made them.",
+    "not sent": "Nothing was sent and nothing was paid.",
+}
+
+
+def meaning(word: str, window: str = "24h") -> str:
+    """What a status word means, in a sentence; a word that nobody knows yet is said to be Groq's own."""
+    found = MEANING.get(word)
+    return f"Groq calls this “{word}”." if found is None else found.format(window=window)

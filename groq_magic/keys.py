@@ -1,0 +1,103 @@
+"""Where the Groq key comes from, and which service it opens.
+
+Looked for in `GROQ_API_KEY`, then in a `.env` file in or above the working folder. A key is never shown:
+its repr is a fingerprint, and `errors.redact` blacks out what slips into a message.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from groq_magic.errors import InputError, KeyMissing
+
+GROQ = "https://api.groq.com"
+
+
+@dataclass(frozen=True)
+class Service:
+    """Whom we talk to, with what key.
+
+    `id` is the identity under which requests count as already asked: the base URL, or a sandbox store's id.
+    `base_url` is the host's root (https://console.groq.com/docs/api-reference; paths begin /openai/v1);
+    `folder` is set for a sandbox that runs inside this process, where a whole batch takes `pace_s` seconds.
+    """
+
+    id: str
+    base_url: str
+    key: str = field(repr=False)
+    key_from: str
+    folder: str | None = None
+    pace_s: float = 10.0
+
+    @property
+    def badge(self) -> str:
+        """What a card says of where the prompts go."""
+        return badge(self.id, self.base_url)
+
+    @property
+    def key_fingerprint(self) -> str:
+        """Eight hex digits that tell keys apart and give nothing away."""
+        return hashlib.sha256(self.key.encode()).hexdigest()[:8]
+
+
+def badge(service_id: str, base_url: str) -> str:
+    """The host, or that it is a sandbox."""
+    return "SANDBOX: not a model" if service_id.startswith("sandbox:") else urlsplit(base_url).netloc
+
+
+SANDBOX_KEY = "gsk_sandbox"
+
+
+def sandbox(store_id: str, base_url: str, folder: str | None = None, pace_s: float = 10.0) -> Service:
+    """The service that a sandbox is, by its store's id; it gets a fixed fake key."""
+    return Service(f"sandbox:{store_id}", base_url, SANDBOX_KEY, "the sandbox", folder, pace_s)
+
+
+def find(environ: Mapping[str, str] = os.environ, folder: Path | None = None) -> Service:
+    """Groq, or what GROQ_BASE_URL names, with the first key found. Raises KeyMissing, InputError.
+
+    A base URL in a `.env` counts only with a key from the same file: a stranger's file must not be able
+    to send your key elsewhere.
+    """
+    base_url = environ.get("GROQ_BASE_URL", "").strip()
+    if key := environ.get("GROQ_API_KEY", "").strip():
+        return _service(key, "GROQ_API_KEY", base_url)
+    path = _dotenv(folder or Path.cwd())
+    if path is not None:
+        from dotenv import dotenv_values
+
+        values = dotenv_values(path, interpolate=False)
+        if key := (values.get("GROQ_API_KEY") or "").strip():
+            return _service(key, str(path), base_url or (values.get("GROQ_BASE_URL") or "").strip())
+    raise KeyMissing(
+        "No Groq key was found. Practise without one: %groq sandbox. To use Groq, put GROQ_API_KEY=… "
+        "in a .env file beside the notebook, or set it in the environment that starts Jupyter "
+        "(keys: https://console.groq.com/keys)."
+    )
+
+
+def root(base_url: str) -> str:
+    """The host's root of a base URL, given with or without Groq's `/openai/v1`. Raises InputError."""
+    found = base_url.strip().rstrip("/").removesuffix("/openai/v1")
+    parts = urlsplit(found)
+    if parts.scheme not in ("http", "https") or not parts.netloc:
+        raise InputError(f"{base_url!r} is no base URL: it begins with https:// or http:// and a host.")
+    if parts.username or parts.password:
+        raise InputError("A base URL with a user name or password in it is not used: take them out.")
+    return found
+
+
+def _service(key: str, where: str, base_url: str) -> Service:
+    if not key.isascii() or not key.isprintable() or any(c.isspace() for c in key):
+        raise InputError(f"The key in {where} holds a space or a sign that no key has: paste it again.")
+    url = root(base_url or GROQ)
+    return Service(url, url, key, where)
+
+
+def _dotenv(folder: Path) -> Path | None:
+    return next((p for d in (folder, *folder.parents) if (p := d / ".env").is_file()), None)

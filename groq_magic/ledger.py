@@ -1,0 +1,292 @@
+"""Every batch we know, on disk: the only truth about what was sent. Owns every path.
+
+A step is written here before it is taken and its outcome after it. SQLite with a rollback journal and
+synchronous FULL, because a home may be on NFS; under `GROQ_MAGIC_HOME` or the platform's user data folder,
+for the owner alone.
+
+::
+
+    HOME/ledger.sqlite
+    HOME/jobs/JOB/shard-0000.jsonl            what was sent
+    HOME/jobs/JOB/shard-0000.output.jsonl     what came back (.error.jsonl beside it)
+    HOME/jobs/JOB/lock                        held by the process that drives the job
+    HOME/sandbox/…                            the stores of in-process sandboxes
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import threading
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from groq_magic.errors import LedgerError
+from groq_magic.job import Job, Shard
+from groq_magic.shards import Cut
+
+SCHEMA_VERSION = 1
+
+_SCHEMA = """
+CREATE TABLE jobs (
+    job_id TEXT PRIMARY KEY, created_at REAL NOT NULL, service TEXT NOT NULL, base_url TEXT NOT NULL,
+    key_fingerprint TEXT NOT NULL, notebook TEXT NOT NULL, name TEXT NOT NULL, model TEXT NOT NULL,
+    endpoint TEXT NOT NULL, window TEXT NOT NULL, prompts INTEGER NOT NULL, content TEXT NOT NULL,
+    sample INTEGER NOT NULL, take INTEGER NOT NULL, attempt INTEGER NOT NULL,
+    cancel_requested_at REAL, stopped TEXT,
+    UNIQUE (service, content, sample, take, attempt)
+);
+CREATE TABLE shards (
+    job_id TEXT NOT NULL REFERENCES jobs, number INTEGER NOT NULL, state TEXT NOT NULL,
+    first_row INTEGER NOT NULL, lines INTEGER NOT NULL, size INTEGER NOT NULL, given_ids INTEGER NOT NULL,
+    file_id TEXT, batch_id TEXT, status TEXT, completed INTEGER NOT NULL DEFAULT 0,
+    failed INTEGER NOT NULL DEFAULT 0, created_at REAL, expires_at REAL, ended_at REAL,
+    output_file_id TEXT, error_file_id TEXT, reason TEXT, fingerprints BLOB NOT NULL,
+    PRIMARY KEY (job_id, number)
+);
+CREATE INDEX shards_by_batch ON shards (batch_id);
+CREATE TABLE seen (job_id TEXT NOT NULL, number INTEGER NOT NULL, word TEXT NOT NULL, at REAL NOT NULL);
+CREATE TABLE names (notebook TEXT NOT NULL, name TEXT NOT NULL, job_id TEXT NOT NULL, at REAL NOT NULL);
+"""
+
+_JOB = tuple(f.name for f in fields(Job))
+_SHARD = tuple(f.name for f in fields(Shard))
+
+
+@dataclass(frozen=True)
+class Named:
+    """A job under the name that a notebook last gave it."""
+
+    name: str
+    job: Job
+    at: float
+
+
+def default_home() -> Path:
+    """`GROQ_MAGIC_HOME`, or the platform's folder for a user's data."""
+    if found := os.environ.get("GROQ_MAGIC_HOME"):
+        return Path(found).expanduser()
+    import platformdirs
+
+    return Path(platformdirs.user_data_dir("groq_magic", appauthor=False))
+
+
+def new_job_id() -> str:
+    """Twelve hex digits that no other job has."""
+    return uuid.uuid4().hex[:12]
+
+
+class Ledger:
+    """The ledger in one home. Safe to use from any thread; not across a fork."""
+
+    def __init__(self, home: Path | None = None) -> None:
+        self.home = home or default_home()
+        self._mutex = threading.RLock()
+        try:
+            self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+            (self.home / "jobs").mkdir(mode=0o700, exist_ok=True)
+            self._db = sqlite3.connect(
+                self.home / "ledger.sqlite", timeout=10, isolation_level=None, check_same_thread=False
+            )
+            self._prepare()
+        except (OSError, sqlite3.Error) as exc:
+            raise LedgerError(
+                f"The ledger in {self.home} cannot be opened: {exc}. Nothing was sent. "
+                "Another folder: set GROQ_MAGIC_HOME."
+            ) from exc
+
+    def _prepare(self) -> None:
+        self._db.execute("PRAGMA journal_mode=DELETE")
+        self._db.execute("PRAGMA synchronous=FULL")
+        with self._transaction() as db:
+            version = db.execute("PRAGMA user_version").fetchone()[0]
+            if version > SCHEMA_VERSION:
+                raise LedgerError(
+                    f"The ledger in {self.home} was written by a newer groq_magic: upgrade this one, "
+                    "or set GROQ_MAGIC_HOME to another folder."
+                )
+            if version == 0:
+                for statement in _SCHEMA.split(";\n"):
+                    db.execute(statement)
+                db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+        (self.home / "ledger.sqlite").chmod(0o600)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._mutex:
+            try:
+                self._db.execute("BEGIN IMMEDIATE")
+                try:
+                    yield self._db
+                except BaseException:
+                    self._db.execute("ROLLBACK")
+                    raise
+                self._db.execute("COMMIT")
+            except sqlite3.Error as exc:
+                raise LedgerError(f"The ledger in {self.home} cannot be written: {exc}.") from exc
+
+    def _rows(self, sql: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        with self._mutex:
+            try:
+                return self._db.execute(sql, values).fetchall()
+            except sqlite3.Error as exc:
+                raise LedgerError(f"The ledger in {self.home} cannot be read: {exc}.") from exc
+
+    def close(self) -> None:
+        """Lets go of the file."""
+        with self._mutex:
+            self._db.close()
+
+    # --- paths --------------------------------------------------------------------------------------
+
+    def folder(self, job_id: str) -> Path:
+        """Where a job's files lie."""
+        return self.home / "jobs" / job_id
+
+    def shard_path(self, job_id: str, number: int) -> Path:
+        """The requests of a shard, as they were sent."""
+        return self.folder(job_id) / f"shard-{number:04}.jsonl"
+
+    def result_path(self, job_id: str, number: int, kind: str) -> Path:
+        """Where the `output` or `error` file of a shard lies once it is here whole."""
+        return self.folder(job_id) / f"shard-{number:04}.{kind}.jsonl"
+
+    def lock_path(self, job_id: str) -> Path:
+        """The file that the process which drives the job holds locked."""
+        return self.folder(job_id) / "lock"
+
+    @property
+    def sandbox_home(self) -> Path:
+        """Where the stores of in-process sandboxes lie."""
+        return self.home / "sandbox"
+
+    @contextmanager
+    def cutting(self, job_id: str) -> Iterator[Path]:
+        """A folder to cut shards in; it is gone afterwards unless `add` has taken it over."""
+        folder = self.home / "jobs" / f".cutting-{job_id}"
+        try:
+            folder.mkdir(mode=0o700)
+            yield folder
+        except OSError as exc:
+            raise LedgerError(f"The prompts cannot be written to {folder}: {exc}. Nothing was sent.") from exc
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    # --- jobs ---------------------------------------------------------------------------------------
+
+    def add(self, job: Job, cuts: Sequence[Cut], folder: Path) -> Job:
+        """Puts a job down with its shards and takes its folder over.
+
+        If the same requests were submitted before to the same service, nothing is added and the earlier
+        job comes back: two kernels that submit at one moment get one job.
+        """
+        with self._transaction() as db:
+            same = self._jobs(
+                "service=? AND content=? AND sample=? AND take=? AND attempt=?",
+                (job.service, job.content, job.sample, job.take, job.attempt),
+            )
+            if same:
+                return same[0]
+            _insert(db, "jobs", {key: getattr(job, key) for key in _JOB})
+            for cut in cuts:
+                _insert(
+                    db,
+                    "shards",
+                    {
+                        "job_id": job.job_id,
+                        "number": cut.number,
+                        "state": "cut",
+                        "first_row": cut.first_row,
+                        "lines": cut.lines,
+                        "size": cut.size,
+                        "given_ids": cut.given_ids,
+                        "fingerprints": cut.fingerprints,
+                    },
+                )
+            folder.rename(self.folder(job.job_id))
+        return job
+
+    def _jobs(self, where: str, values: Sequence[object]) -> list[Job]:
+        found = self._rows(f"SELECT {', '.join(_JOB)} FROM jobs WHERE {where} ORDER BY created_at", values)
+        return [Job(*row) for row in found]
+
+    def job(self, job_id: str) -> Job:
+        """The job of this id. Raises LedgerError where there is none."""
+        found = self._jobs("job_id=?", (job_id,))
+        if not found:
+            raise LedgerError(f"The ledger knows no job {job_id!r}: %groq batches lists what it knows.")
+        return found[0]
+
+    def jobs(self) -> list[Job]:
+        """Every job, oldest first."""
+        return self._jobs("1", ())
+
+    def update_job(self, job_id: str, **facts: object) -> None:
+        """Writes facts about a job down."""
+        with self._transaction() as db:
+            _update(db, "jobs", facts, "job_id=?", (job_id,))
+
+    def job_of_batch(self, batch_id: str) -> Job | None:
+        """The job that a batch belongs to, if we sent it."""
+        found = self._rows("SELECT job_id FROM shards WHERE batch_id=?", (batch_id,))
+        return self.job(found[0][0]) if found else None
+
+    # --- shards -------------------------------------------------------------------------------------
+
+    def shards(self, job_id: str) -> list[Shard]:
+        """The shards of a job, in order."""
+        found = self._rows(
+            f"SELECT {', '.join(_SHARD)} FROM shards WHERE job_id=? ORDER BY number", (job_id,)
+        )
+        return [Shard(*row) for row in found]
+
+    def update_shard(self, shard: Shard, **facts: object) -> None:
+        """Writes facts about a shard down, and when a state or a status of Groq's was first seen."""
+        with self._transaction() as db:
+            for key in ("state", "status"):
+                if key in facts and facts[key] != getattr(shard, key):
+                    _insert(
+                        db,
+                        "seen",
+                        {
+                            "job_id": shard.job_id,
+                            "number": shard.number,
+                            "word": facts[key],
+                            "at": time.time(),
+                        },
+                    )
+            _update(db, "shards", facts, "job_id=? AND number=?", (shard.job_id, shard.number))
+
+    # --- names --------------------------------------------------------------------------------------
+
+    def name(self, notebook: str, name: str, job_id: str) -> None:
+        """Remembers that this notebook holds this job under this name."""
+        with self._transaction() as db:
+            _insert(db, "names", {"notebook": notebook, "name": name, "job_id": job_id, "at": time.time()})
+
+    def named(self, notebook: str) -> list[Named]:
+        """What a notebook last had under each of its names, latest last."""
+        found = self._rows(
+            "SELECT name, job_id, MAX(at) FROM names WHERE notebook=? GROUP BY name ORDER BY MAX(at), rowid",
+            (notebook,),
+        )
+        return [Named(name, self.job(job_id), at) for name, job_id, at in found]
+
+
+def _insert(db: sqlite3.Connection, table: str, row: dict[str, object]) -> None:
+    marks = ", ".join("?" * len(row))
+    db.execute(f"INSERT INTO {table} ({', '.join(row)}) VALUES ({marks})", tuple(row.values()))
+
+
+def _update(
+    db: sqlite3.Connection, table: str, facts: dict[str, object], where: str, values: tuple[object, ...]
+) -> None:
+    if facts:
+        marks = ", ".join(f"{key}=?" for key in facts)
+        db.execute(f"UPDATE {table} SET {marks} WHERE {where}", (*facts.values(), *values))

@@ -1,0 +1,95 @@
+"""The IPython edge: `%%groq_batch` and `%groq`. What they do: `batch`, `groq`; what can be typed: `options`.
+
+Errors become one paragraph here and only here: `submit()` keeps its traceback.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import traitlets
+from IPython.core.interactiveshell import InteractiveShell
+from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class, no_var_expand
+
+from groq_magic import client
+from groq_magic.answers import Answers
+from groq_magic.errors import GroqMagicError
+from groq_magic.magics import batch, groq, options
+from groq_magic.shards import MAX_LINES
+
+T = TypeVar("T")
+
+
+@magics_class
+class GroqMagics(Magics):
+    """Settings of the Groq magics, for `%config GroqMagics`."""
+
+    model = traitlets.Unicode(client.DEFAULT_MODEL, help="the model when --model is not given").tag(
+        config=True
+    )
+    shard_rows = traitlets.Int(
+        MAX_LINES, min=1, max=MAX_LINES, help="at most so many prompts in one file; Groq takes 50,000"
+    ).tag(config=True)
+
+    def __init__(self, shell: InteractiveShell) -> None:
+        super().__init__(shell)
+        self.ip = shell  # `shell`, as Magics declares it, might be None
+        self.beside: list[Answers] = []
+
+    @no_var_expand
+    @line_cell_magic
+    def groq_batch(self, line: str, cell: str | None = None) -> Answers | None:
+        """Replaced by `options.help_text`, below."""
+        return self._at_edge(lambda: batch.run(self, line, cell))
+
+    @no_var_expand
+    @line_magic
+    def groq(self, line: str) -> Any:
+        """Replaced by `options.help_text`, below."""
+        return self._at_edge(lambda: groq.run(self, line))
+
+    groq_batch.__doc__ = groq.__doc__ = options.help_text()
+
+    def _at_edge(self, act: Callable[[], T]) -> T:
+        """Does it; an error of ours is shown as its message alone, and still stops Run All."""
+        try:
+            return act()
+        except GroqMagicError as exc:
+            said = f"{type(exc).__name__}: {exc.message}"
+            exc._render_traceback_ = lambda: [said]  # type: ignore[attr-defined]  # IPython's own hook
+            raise exc.with_traceback(None) from None
+
+    def next_cell(self, *_: object) -> None:
+        """A cell begins: what the last one showed may be shown again."""
+        for answers in self.beside:
+            answers.beside_card = False
+        self.beside.clear()
+
+
+_loaded: GroqMagics | None = None
+
+
+def load(shell: InteractiveShell) -> None:
+    """Registers the magics; says in one line what this notebook has. Sends nothing."""
+    global _loaded
+    if _loaded is not None:
+        return
+    _loaded = GroqMagics(shell)
+    shell.register_magics(_loaded)
+    shell.events.register("pre_run_cell", _loaded.next_cell)
+    if said := groq.greeting():
+        print(said)  # noqa: T201 (one line, in the cell that loads)
+
+
+def unload(shell: InteractiveShell) -> None:
+    """Takes the magics away and stops watching. Batches run on, and `%groq attach` finds them again."""
+    global _loaded
+    if _loaded is None:
+        return
+    shell.events.unregister("pre_run_cell", _loaded.next_cell)
+    for kind, names in _loaded.magics.items():
+        for name in names:
+            shell.magics_manager.magics[kind].pop(name, None)
+    _loaded = None
+    client.leave()

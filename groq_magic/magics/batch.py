@@ -1,0 +1,136 @@
+"""`%%groq_batch NAME …` and `%groq_batch NAME --from …`: from a cell to an Answers in a variable."""
+
+from __future__ import annotations
+
+import builtins
+import keyword
+from typing import TYPE_CHECKING, Any
+
+from groq_magic import client, prompts
+from groq_magic.answers import Answers
+from groq_magic.client import Plan, Request
+from groq_magic.errors import InputError
+from groq_magic.magics import options
+from groq_magic.prompts import Prompts
+
+if TYPE_CHECKING:
+    from groq_magic.magics import GroqMagics
+
+DEFAULT_NAME = "answers"
+
+
+def run(magics: GroqMagics, line: str, cell: str | None) -> Answers | None:
+    """What the magic does; the Answers where it is to be the line's value."""
+    line, cell = _joined(line, cell)
+    parsed = options.parse(line, magics.ip.ev)
+    given = parsed.values
+    if given.get("help"):
+        print(options.help_text())  # noqa: T201 (what was asked for)
+        return None
+    name = parsed.name or (DEFAULT_NAME if cell is not None else None)
+    if name is not None:
+        check_name(name, magics.ip.user_ns)
+    asked = _prompts(parsed, cell, magics.ip.user_ns)
+    request = Request(
+        model=str(given.get("model", magics.model)),
+        window=str(given.get("window", "24h")),
+        options=client.body_options(
+            temperature=given.get("temperature"), max_tokens=given.get("max_tokens"), extra=given.get("extra")
+        ),
+        shard_rows=magics.shard_rows,
+    )
+    if given.get("dry_run"):
+        print(_planned(client.plan(asked, request)))  # noqa: T201
+        return None
+    answers = client.send(asked, request, name=name or "")
+    if name is not None:
+        magics.ip.user_ns[name] = answers
+    show(magics, answers, plain=bool(given.get("plain")))
+    if given.get("wait"):
+        answers.wait()
+    return answers if name is None else None
+
+
+def _joined(line: str, cell: str | None) -> tuple[str, str | None]:
+    """The magic's line with the lines that a trailing backslash continues it on."""
+    while cell is not None and line.rstrip().endswith("\\"):
+        more, _, cell = cell.partition("\n")
+        line = line.rstrip()[:-1] + " " + more
+    return line, cell
+
+
+def _prompts(parsed: options.Parsed, cell: str | None, variables: dict[str, Any]) -> Prompts:
+    given = parsed.values
+    raw, system = bool(given.get("raw")), given.get("system")
+    if "from" not in given:
+        if cell is None:
+            raise InputError(
+                "No prompts: put them in the cell under %%groq_batch NAME, or name them: %groq_batch NAME --from df"
+            )
+        for option in ("id",):
+            if option in given:
+                raise InputError(f"--{option} goes with --from: a cell's own prompts have no columns.")
+        return prompts.from_body(
+            cell, lines=bool(given.get("lines")), raw=raw, variables=variables, system=system
+        )
+    if given.get("lines"):
+        raise InputError("--lines goes with prompts in the cell; with --from the body is one template.")
+    return prompts.from_source(
+        given["from"],
+        template=cell.strip("\n") if cell is not None and cell.strip() else None,
+        raw=raw,
+        id_column=given.get("id"),
+        variables=variables,
+        system=system,
+        named=parsed.source_text or "the source",
+    )
+
+
+def check_name(name: str, variables: dict[str, Any]) -> None:
+    """Raises InputError where NAME cannot be filled without harm."""
+    if not name.isidentifier():
+        raise InputError(f"{name!r} is no variable name: letters, digits and _, not beginning with a digit.")
+    if keyword.iskeyword(name) or hasattr(builtins, name):
+        raise InputError(f"{name!r} is a word of Python itself: choose another name.")
+    if name in variables and not isinstance(variables[name], Answers):
+        raise InputError(
+            f"`{name}` is {_what(variables[name])} and is not overwritten. As the source: `--from {name}`; "
+            f"else choose another name, or `del {name}` first."
+        )
+
+
+def _what(value: object) -> str:
+    kind = type(value).__name__
+    article = "an" if kind[:1].lower() in "aeiou" else "a"
+    shape = getattr(value, "shape", None)
+    if isinstance(shape, tuple) and shape and all(isinstance(n, int) for n in shape):
+        return f"{article} {kind} ({' × '.join(f'{n:,}' for n in shape)})"
+    size = f" ({len(value):,})" if isinstance(value, list | tuple | dict | set | str) else ""
+    return f"{article} {kind}{size}"
+
+
+def _planned(plan: Plan) -> str:
+    files = "1 file" if plan.shards == 1 else f"{plan.shards:,} files"
+    return (
+        f"Would send {plan.prompts:,} {'prompt' if plan.prompts == 1 else 'prompts'} in {files} "
+        f"({plan.bytes:,} bytes, very roughly {plan.tokens:,} tokens) to {plan.model} at {plan.badge}. "
+        f"Nothing was sent.\nThe first one:\n{plan.first}"
+    )
+
+
+def show(magics: GroqMagics, answers: Answers, *, plain: bool = False) -> None:
+    """Shows the batch in this cell: a live card, or text in a terminal and with `--plain`."""
+    from groq_magic.card.line import PlainCard, TerminalLine
+
+    if getattr(magics.ip, "kernel", None) is None:
+        line = TerminalLine(answers)
+        client.watch(answers, line)
+        line.begin()
+    elif plain:
+        client.watch(answers, PlainCard())
+    else:
+        from groq_magic.card.widget import Card
+
+        client.watch(answers, Card(answers))
+    answers.beside_card = True
+    magics.beside.append(answers)

@@ -1,0 +1,161 @@
+"""`%groq VERB …`: everything about batches but making them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from groq_magic import client, keys
+from groq_magic import job as jobs
+from groq_magic.answers import Answers
+from groq_magic.errors import InputError, LedgerError
+from groq_magic.magics import batch, options
+
+if TYPE_CHECKING:
+    from groq_magic.magics import GroqMagics
+
+
+def run(magics: GroqMagics, line: str) -> Any:
+    """Does what the line says."""
+    verb, words = options.parse_verb(line)
+    return VERBS[verb.name](magics, words)
+
+
+def greeting() -> str | None:
+    """One line on what this notebook has under way or done; None where there is nothing."""
+    try:
+        named = client.ledger().named(client.notebook())
+        if not named:
+            return None
+        names = ", ".join(entry.name for entry in named[-5:])
+    except LedgerError as exc:
+        return exc.message
+    return f"This notebook has asked before: {names}. Take it up again: %groq attach"
+
+
+def _help(magics: GroqMagics, words: list[str]) -> None:
+    print(options.help_text())  # noqa: T201
+
+
+def _batches(magics: GroqMagics, words: list[str]) -> None:
+    _no_more(words, "batches")
+    rows = [("name", "prompts", "status", "begun", "where", "batch", "type")]
+    for job, shards in client.batches():
+        settled = {shard.number for shard in shards if jobs.next_step(shard) == "rest"}
+        status = jobs.status(shards, jobs.phase(job, shards, settled))
+        first = next((shard.batch_id for shard in shards if shard.batch_id), None)
+        begun = time.strftime("%Y-%m-%d %H:%M", time.localtime(job.created_at))
+        rows.append(
+            (
+                job.name,
+                f"{job.prompts:,}",
+                status,
+                begun,
+                keys.badge(job.service, job.base_url),
+                first or "–",
+                f"%groq attach {job.job_id} {job.name}",
+            )
+        )
+    if len(rows) == 1:
+        print("No batches yet. %%groq_batch makes one; %groq sandbox lets you practise.")  # noqa: T201
+        return
+    widths = [max(len(row[n]) for row in rows) for n in range(len(rows[0]))]
+    print("\n".join("  ".join(f"{c:<{w}}" for c, w in zip(r, widths, strict=True)).rstrip() for r in rows))  # noqa: T201
+
+
+def _wait(magics: GroqMagics, words: list[str]) -> None:
+    timeout = None
+    if "--timeout" in words:
+        at = words.index("--timeout")
+        given = words[at + 1] if at + 1 < len(words) else ""
+        try:
+            timeout = float(given)
+        except ValueError:
+            raise InputError(
+                f"--timeout takes seconds, not {given!r}: %groq wait NAME --timeout 60"
+            ) from None
+        words = words[:at] + words[at + 2 :]
+    _held(magics, words, "wait").wait(timeout)
+
+
+def _cancel(magics: GroqMagics, words: list[str]) -> None:
+    answers = _held(magics, words, "cancel")
+    if answers.done:
+        print(f"{answers.name} has ended already: {answers!r}")  # noqa: T201
+        return
+    answers.cancel()
+    print(f"Cancelling {answers.name}; what is answered by then is paid and kept.")  # noqa: T201
+
+
+def _attach(magics: GroqMagics, words: list[str]) -> None:
+    variables = magics.ip.user_ns
+    if len(words) > 2:
+        raise InputError(f"Too many words: {_usage('attach')}")
+    if not words:
+        entries = client.named()
+        for name in entries:
+            batch.check_name(name, variables)
+        found = client.attach_all()
+        if not found:
+            print("This notebook has no batches yet. %groq batches lists those of others.")  # noqa: T201
+    else:
+        if len(words) == 2:
+            batch.check_name(words[1], variables)
+        found = [client.attach(*words)]
+        batch.check_name(found[0].name, variables)
+    for answers in found:
+        variables[answers.name] = answers
+        batch.show(magics, answers)
+
+
+def _sandbox(magics: GroqMagics, words: list[str]) -> None:
+    fresh = "--fresh" in words
+    words = [word for word in words if word != "--fresh"]
+    if len(words) > 1 or (words and words[0].startswith("-")):
+        raise InputError(f"Not understood: {' '.join(words)}. {_usage('sandbox')}")
+    if words == ["off"]:
+        client.use_groq()
+        print("The sandbox is off: prompts go to Groq, with your key.")  # noqa: T201
+        return
+    where = client.use_sandbox(words[0] if words else None, fresh=fresh)
+    place = "in this kernel" if where.folder else f"at {where.base_url}"
+    print(  # noqa: T201
+        f"Prompts go to a sandbox {place} now: no model, no key, no cost. Back to Groq: %groq sandbox off"
+    )
+
+
+VERBS: dict[str, Callable[[GroqMagics, list[str]], Any]] = {
+    "batches": _batches,
+    "wait": _wait,
+    "cancel": _cancel,
+    "attach": _attach,
+    "sandbox": _sandbox,
+    "help": _help,
+}
+
+
+def _usage(verb: str) -> str:
+    return f"%groq {next(v.usage for v in options.VERBS if v.name == verb)}"
+
+
+def _no_more(words: list[str], verb: str) -> None:
+    if words:
+        raise InputError(f"Not understood: {' '.join(words)}. It is just {_usage(verb)}")
+
+
+def _held(magics: GroqMagics, words: list[str], verb: str) -> Answers:
+    """The Answers in the variable that the words name."""
+    variables = magics.ip.user_ns
+    names = [
+        name for name, value in variables.items() if isinstance(value, Answers) and not name.startswith("_")
+    ]
+    if len(words) != 1:
+        held = f" You hold: {', '.join(names)}." if names else ""
+        raise InputError(f"Which one? {_usage(verb)}.{held}")
+    found = variables.get(words[0])
+    if not isinstance(found, Answers):
+        near = options.nearest(words[0], names)
+        hint = f"Did you mean {near}?" if near else "%groq attach brings back what this notebook had."
+        raise InputError(f"`{words[0]}` holds no batch. {hint}")
+    return found

@@ -1,0 +1,455 @@
+"""The story of a job: shards → upload → batch → poll → answers. Start at `Run.run`.
+
+What the ledger holds decides the next step, so a first run, a re-run and a run after a crash are one path.
+Errors are met verb by verb: an upload, a poll, a download is tried again and noted on the card; a create is
+never repeated unless it surely was not carried out; a failed row is data.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import ClassVar, TypeVar
+
+import filelock
+import tenacity
+
+from groq_magic import job as jobs
+from groq_magic.answers import Rows
+from groq_magic.answers.reading import CANCELLED, EXPIRED, FAILED, MISSING
+from groq_magic.api import Groq
+from groq_magic.errors import LedgerError, NoReply, NotSent, Refused
+from groq_magic.job import Shard
+from groq_magic.ledger import Ledger
+from groq_magic.polling import Poller
+from groq_magic.view import View
+from groq_magic.wire import Batch
+
+T = TypeVar("T")
+
+log = logging.getLogger("groq_magic")
+
+UPLOADS_AT_ONCE = 4
+LATE_FILES_S = 60.0  # how long a completed batch may go without naming its files
+NEW_BATCH_S = 60.0  # how long a new batch may be unknown to the service
+FOLLOW_S = 1.0
+
+# How the rows of a shard ended of which no line came, by the last word about its batch.
+_NO_LINE = {
+    "completed": (MISSING, "no_reply", "The batch completed without a reply to this prompt."),
+    "expired": (EXPIRED, "batch_expired", "The completion window ended before this prompt was answered."),
+    "cancelled": (CANCELLED, "batch_cancelled", "The batch was cancelled before this prompt was answered."),
+    "failed": (FAILED, "batch_failed", "Groq did not accept the file."),
+    "unsure": (MISSING, "unsure", jobs.MEANING["unsure"]),
+}
+
+
+class Run:
+    """One job on its way: driven by this process, or followed where another drives it. Lives on the loop.
+
+    `connect` gives the endpoints and the poller; it is called only where something is left to ask for.
+    """
+
+    def __init__(
+        self,
+        job_id: str,
+        ledger: Ledger,
+        rows: Rows,
+        connect: Callable[[], tuple[Groq, Poller]],
+        view: View,
+    ) -> None:
+        self.job_id, self.rows, self.view = job_id, rows, view
+        self._ledger, self._connect = ledger, connect
+        self._api: Groq | None = None
+        self._poller: Poller | None = None
+        self.left = asyncio.Event()  # nothing is done any more: at the end, or after `leave`
+        self._woken = asyncio.Event()
+        self._leaving = False
+        self._uploads = asyncio.Semaphore(UPLOADS_AT_ONCE)
+        self._late: dict[int, float] = {}
+
+    async def run(self) -> None:
+        """Carries the job from where the ledger says it is to its end. Never raises: an error is a reason."""
+        lock = None
+        try:
+            lock = await self._become_driver()
+            if lock is not None:
+                await self._drive()
+        except Exception as exc:
+            self._stop(exc)
+        finally:
+            if not self._leaving:
+                with suppress(LedgerError):
+                    self.view.changed()
+                self.rows.finished.set_result(None)
+            if lock is not None:
+                lock.release()
+            self.left.set()
+
+    async def _drive(self) -> None:
+        """Every shard goes its way; the first ones uploaded are the first ones answered."""
+        for shard in self._ledger.shards(self.job_id):
+            if shard.state == "refused":
+                self._note(shard, state="cut", reason=None)
+        shards = self._ledger.shards(self.job_id)
+        if any(jobs.next_step(shard) != "rest" for shard in shards):
+            self._ledger.update_job(self.job_id, stopped=None)
+            self._api, self._poller = self._connect()
+        self.view.changed()
+        if any(jobs.next_step(shard) == "upload" for shard in shards):
+            await self._check_model()
+        await asyncio.gather(*(self._carry(shard.number) for shard in shards))
+
+    # --- one shard ----------------------------------------------------------------------------------
+
+    async def _carry(self, number: int) -> None:
+        """Takes one step after another with a shard until it rests."""
+        while not self._leaving:
+            shard = self._shard(number)
+            step = jobs.next_step(shard)
+            try:
+                if step == "rest":
+                    await self._take_in(shard)
+                    return
+                if step in ("upload", "create") and self._cancelling:
+                    self._note(shard, state="cancelled", reason="Cancelled before it was sent.")
+                else:
+                    await self._STEPS[step](self, shard)
+            except NoReply as exc:
+                self.view.trouble(exc)  # cancelling or leaving cut a step short: the next turn decides
+            except Refused as exc:
+                self._give_up(shard, exc)
+                return
+            except Exception as exc:
+                log.debug("a shard broke", exc_info=True)
+                self._settle(shard, MISSING, "stopped", str(exc) or repr(exc))
+                return
+
+    async def _upload(self, shard: Shard) -> None:
+        async with self._uploads:
+            if self._cancelling or self._leaving:
+                return
+            self._note(shard, state="uploading")
+            job, path = self._job, self._ledger.shard_path(self.job_id, shard.number)
+            filename = f"groq_magic-{_tag(job, shard)}.jsonl"
+            file_id = await self._again(lambda api: api.upload(path, filename))
+            self._note(shard, state="uploaded", file_id=file_id)
+
+    async def _create(self, shard: Shard) -> None:
+        job, api = self._job, self._connected()
+        waits = iter((0.5, 1.0, 2.0, 4.0, 8.0))  # a file may not be visible at once after its upload
+        while not (self._cancelling or self._leaving):
+            self._note(shard, state="creating")
+            try:
+                metadata = {"groq_magic": _tag(job, shard)}
+                batch = await api.create_batch(shard.file_id or "", job.window, metadata)
+            except NoReply as exc:
+                if exc.maybe_done:
+                    self._note(shard, state="unsure", reason=exc.message)
+                    return
+                self._note(shard, state="uploaded")
+                self.view.trouble(exc)
+                await self._pause(5.0)
+            except Refused as exc:
+                if exc.status >= 500:
+                    self._note(shard, state="unsure", reason=exc.message)
+                    return
+                self._note(shard, state="uploaded")
+                unseen = exc.status == 400 and "file" in exc.message.lower()
+                wait = 10.0 if exc.status == 429 else next(waits, None) if unseen else None
+                if wait is None:
+                    raise
+                self.view.trouble(exc)
+                await self._pause(exc.retry_after_s or wait)
+            else:
+                self.view.no_trouble()
+                created_at = batch.created_at or time.time()
+                self._note(shard, state="created", **_facts(batch), created_at=created_at)
+                return
+
+    async def _watch(self, shard: Shard) -> None:
+        batch_id, age_s = shard.batch_id or "", time.time() - (shard.created_at or time.time())
+        if self._cancelling and shard.status not in jobs.ENDED | {"cancelling"}:
+            batch = await self._cancel_batch(batch_id)
+        else:
+            try:
+                batch = await self._asked(batch_id, jobs.ask_again_s(age_s))
+            except NoReply as exc:
+                self.view.trouble(exc)
+                await self._pause(jobs.ask_again_s(age_s))
+                return
+            except Refused as exc:
+                if exc.status in (401, 403) or (exc.status == 404 and age_s > NEW_BATCH_S):
+                    raise
+                self.view.trouble(exc)
+                await self._pause(exc.retry_after_s or jobs.ask_again_s(age_s))
+                return
+        self.view.checked_at = time.time()
+        self.view.no_trouble()
+        facts = _facts(batch)
+        if batch.status in jobs.ENDED and not self._files_late(shard.number, batch):
+            ended_at = batch.ended_at or time.time()
+            facts |= {"state": "ended", "ended_at": ended_at, "reason": _reason(batch)}
+        self._note(shard, **facts)
+
+    async def _asked(self, batch_id: str, in_s: float) -> Batch:
+        self._connected()
+        assert self._poller is not None  # connected together with the endpoints
+        return await self._poller.ask(batch_id, in_s)
+
+    async def _cancel_batch(self, batch_id: str) -> Batch:
+        """Cancels; where the batch has ended meanwhile, it is taken as it is."""
+        try:
+            return await self._again(lambda api: api.cancel_batch(batch_id), despite_cancel=True)
+        except Refused as exc:
+            if exc.status != 400:
+                raise
+            return await self._again(lambda api: api.batch(batch_id), despite_cancel=True)
+
+    def _files_late(self, number: int, batch: Batch) -> bool:
+        """Whether a completed batch has yet to name its files: some do so a poll or two later."""
+        if batch.status != "completed" or batch.output_file_id or batch.error_file_id:
+            return False
+        return time.time() - self._late.setdefault(number, time.time()) < LATE_FILES_S
+
+    async def _collect(self, shard: Shard) -> None:
+        for kind, file_id in (("output", shard.output_file_id), ("error", shard.error_file_id)):
+            path = self._ledger.result_path(self.job_id, shard.number, kind)
+            if file_id and not path.exists():
+                await self._again(_download(file_id, path), despite_cancel=True)
+        self._note(shard, state="collected")
+
+    async def _doubt(self, shard: Shard) -> None:
+        self._note(shard, state="unsure", reason="The kernel ended while the batch was being created.")
+
+    _STEPS: ClassVar[dict[jobs.Step, Callable[[Run, Shard], Awaitable[None]]]] = {
+        "upload": _upload,
+        "create": _create,
+        "watch": _watch,
+        "collect": _collect,
+        "doubt": _doubt,
+    }
+
+    async def _take_in(self, shard: Shard) -> None:
+        """Files that are here → rows; rows without a line get their reason."""
+        if shard.number in self.rows.settled:
+            return
+        for kind in ("output", "error"):
+            path = self._ledger.result_path(self.job_id, shard.number, kind)
+            if path.exists():
+                await asyncio.to_thread(self.rows.collect, shard.number, path)
+        await asyncio.to_thread(self._settle, shard, *_ending(shard))
+        self.view.changed()
+
+    # --- when things go wrong -----------------------------------------------------------------------
+
+    async def _check_model(self) -> None:
+        """Raises NotSent where the key may not use the model, before anything is uploaded."""
+        models, model = await self._again(lambda api: api.models()), self._job.model
+        if models and model not in models:
+            service = self._connected().service
+            raise NotSent(
+                f"{service.badge} has no model {model!r} for this key. It has: {', '.join(sorted(models))}."
+            )
+
+    async def _again(self, act: Callable[[Groq], Awaitable[T]], *, despite_cancel: bool = False) -> T:
+        """Does what may be done twice until it succeeds; each failure is noted. A lasting Refused is raised.
+
+        Cancelling and leaving end the trying: the last error is raised then.
+        """
+        api = self._connected()
+        trying = tenacity.AsyncRetrying(
+            retry=tenacity.retry_if_exception(_passing),
+            wait=_wait_s,
+            stop=lambda _: self._leaving or (self._cancelling and not despite_cancel),
+            sleep=self._pause,
+            before_sleep=lambda state: self.view.trouble(_error(state)),
+            reraise=True,
+        )
+        async for attempt in trying:
+            with attempt:
+                found = await act(api)
+        self.view.no_trouble()
+        return found
+
+    def _connected(self) -> Groq:
+        assert self._api is not None, "a step that talks to the service runs only once connected"
+        return self._api
+
+    def _give_up(self, shard: Shard, exc: Refused) -> None:
+        """A refusal that trying again cannot mend: what was sent stays as it is, the rest is not sent."""
+        said = _advice(exc, self._job, self._connected())
+        if jobs.next_step(self._shard(shard.number)) in ("upload", "create"):
+            self._note(shard, state="refused", reason=exc.message)
+            self._not_sent(said)
+        self._settle(shard, MISSING, exc.code or f"http_{exc.status}", said)
+        self.view.changed()
+
+    def _stop(self, exc: Exception) -> None:
+        """The run as a whole cannot go on."""
+        log.debug("a run ended early", exc_info=exc)
+        said = str(exc) or repr(exc)
+        with suppress(LedgerError):
+            if isinstance(exc, Refused) and self._api is not None:
+                said = _advice(exc, self._job, self._api)
+            self._not_sent(said)
+            for shard in self._ledger.shards(self.job_id):
+                self._settle(shard, MISSING, "stopped", said)
+            return
+        self.rows.not_sent = said
+
+    def _not_sent(self, said: str) -> None:
+        """If nothing of the job has reached the service, the job as a whole is not sent."""
+        if not any(shard.batch_id or shard.state == "unsure" for shard in self._ledger.shards(self.job_id)):
+            self._ledger.update_job(self.job_id, stopped=said)
+            self.rows.not_sent = said
+
+    def _settle(self, shard: Shard, status: int, code: str, reason: str) -> None:
+        if shard.number not in self.rows.settled:
+            self.rows.close(shard.number, status, code, reason)
+
+    # --- driving, following, leaving ------------------------------------------------------------------
+
+    async def _become_driver(self) -> filelock.BaseFileLock | None:
+        """Takes the job's lock, following whoever holds it until then; None where the end came first."""
+        lock = filelock.FileLock(self._ledger.lock_path(self.job_id), thread_local=False)
+        while not self._leaving:
+            with suppress(filelock.Timeout):
+                lock.acquire(blocking=False)
+                return lock
+            shards = self._ledger.shards(self.job_id)
+            for shard in shards:
+                if jobs.next_step(shard) == "rest":
+                    await self._take_in(shard)
+            if len(self.rows.settled) == len(shards):
+                return None
+            self.view.changed()
+            await self._pause(FOLLOW_S)
+        return None
+
+    async def _pause(self, seconds: float) -> None:
+        """Sleeps, unless woken by a button or by leaving."""
+        self._woken.clear()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._woken.wait(), seconds)
+
+    async def check_now(self) -> None:
+        """Does at once what was to be done later: asks again, tries again."""
+        self._woken.set()
+        for shard in self._ledger.shards(self.job_id):
+            if shard.batch_id and self._poller is not None:
+                self._poller.hurry(shard.batch_id)
+
+    async def cancel(self) -> None:
+        """Stops further sending, then has the job's own batches cancelled."""
+        if not self.rows.done and not self._cancelling:
+            self._ledger.update_job(self.job_id, cancel_requested_at=time.time())
+            self.view.changed()
+            await self.check_now()
+
+    async def leave(self) -> None:
+        """Stops watching, at the end of the step under way. The batches run on; the ledger knows them."""
+        self._leaving = True
+        self.view.forget_watchers()
+        await self.check_now()
+
+    @property
+    def _job(self) -> jobs.Job:
+        return self._ledger.job(self.job_id)
+
+    @property
+    def _cancelling(self) -> bool:
+        return self._job.cancel_requested_at is not None
+
+    def _shard(self, number: int) -> Shard:
+        return self._ledger.shards(self.job_id)[number]
+
+    def _note(self, shard: Shard, **facts: object) -> None:
+        """Facts about a shard, onto the ledger and then to whoever watches."""
+        self._ledger.update_shard(shard, **facts)
+        self.view.changed()
+
+
+def _tag(job: jobs.Job, shard: Shard) -> str:
+    """What a file and its batch are found by if the ledger is lost: content, take and shard."""
+    return f"{job.content[:16]}-{job.take}-{shard.number:04}"
+
+
+def _download(file_id: str, path: Path) -> Callable[[Groq], Awaitable[int]]:
+    return lambda api: api.content(file_id, path)
+
+
+def _facts(batch: Batch) -> dict[str, object]:
+    """What a batch says of itself, as the ledger's columns; counts that it does not give are left alone."""
+    facts: dict[str, object] = {
+        "batch_id": batch.id,
+        "status": batch.status,
+        "expires_at": batch.expires_at,
+        "output_file_id": batch.output_file_id,
+        "error_file_id": batch.error_file_id,
+    }
+    counts = {"completed": batch.completed, "failed": batch.failed}
+    return facts | {key: n for key, n in counts.items() if n is not None}
+
+
+def _reason(batch: Batch) -> str | None:
+    """Why a file was not accepted: the first few of Groq's reasons."""
+    said = [
+        f"{error.code}: {f'line {error.line}: ' if error.line else ''}{error.message}"
+        for error in batch.errors[:3]
+    ]
+    more = f" … and {len(batch.errors) - 3:,} more" if len(batch.errors) > 3 else ""
+    return "; ".join(said) + more if said else None
+
+
+def _ending(shard: Shard) -> tuple[int, str, str]:
+    """Status, code and reason of the rows of a resting shard of which no line came."""
+    if shard.state == "cancelled":
+        return CANCELLED, "not_sent", shard.reason or "Cancelled before it was sent."
+    word = "unsure" if shard.state == "unsure" else shard.status or ""
+    status, code, said = _NO_LINE.get(word, _NO_LINE["completed"])
+    if shard.reason and word == "failed":
+        code, _, said = shard.reason.partition(": ")
+    elif shard.reason:
+        said = f"{said} ({shard.reason})"
+    return status, code, said
+
+
+def _passing(exc: BaseException) -> bool:
+    """Whether trying again may help."""
+    return isinstance(exc, NoReply) or (
+        isinstance(exc, Refused) and (exc.status in (408, 429) or exc.status >= 500)
+    )
+
+
+def _error(state: tenacity.RetryCallState) -> BaseException | None:
+    return state.outcome.exception() if state.outcome else None
+
+
+def _wait_s(state: tenacity.RetryCallState) -> float:
+    """What the service asked for, else 1 s, doubling to a minute, jittered."""
+    exc = _error(state)
+    asked = exc.retry_after_s if isinstance(exc, Refused) else None
+    return asked or tenacity.wait_exponential_jitter(initial=1, max=60)(state)
+
+
+def _advice(exc: Refused, job: jobs.Job, api: Groq) -> str:
+    """What a lasting refusal means for the user, and what to do."""
+    service = api.service
+    if exc.code == "not_available_for_plan":
+        return (
+            "This key's plan has no Batch API (Groq's Developer plan has: "
+            f"https://console.groq.com/settings/billing). {exc.message}"
+        )
+    if exc.status == 401:
+        return f"{service.badge} does not accept the key from {service.key_from}. {exc.message}"
+    if exc.status == 404 and job.key_fingerprint != service.key_fingerprint:
+        return (
+            f"{exc.message} The key with fingerprint {job.key_fingerprint} made this batch; "
+            f"the one in use is {service.key_fingerprint}."
+        )
+    return exc.message

@@ -1,0 +1,237 @@
+"""What a prompt is, and the checks that each one passes while it is read.
+
+The checks are generators: they hand every prompt on unchanged, and raise at the first that cannot be sent,
+naming its place. They do not encode: a text with a lone surrogate passes here, and the JSON encoder raises
+`UnicodeEncodeError` on it later; `surrogate_error` is the error to raise in its stead.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from groq_magic.errors import InputError
+
+Message = dict[str, Any]
+Prompt = str | list[Message]
+"""A text (it becomes one user message), or a whole list of messages."""
+
+Place = Callable[[int], str]
+"""Row number, from 0, to the words that name it in an error: "row 3 of `df`"."""
+
+ROLES = ("system", "user", "assistant", "tool", "developer")
+"""https://console.groq.com/docs/api-reference#chat-create"""
+
+
+@dataclass(frozen=True)
+class Prompts:
+    """Every prompt of one submission, in order, checked as it is read.
+
+    `items` is read once and lazily: rendering and checking happen meanwhile, and raise `InputError`. `ids`
+    are those given by the user, unique and not empty, or None. `frame` is the user's own eager table, or
+    None. `system` is a system message that all share, or None; one that differs by row is in `items` already.
+    """
+
+    items: Iterable[Prompt]
+    count: int
+    ids: Sequence[str] | None = None
+    frame: object | None = None
+    system: str | None = None
+
+
+def texts(items: Iterable[object], place: Place) -> Iterator[Prompt]:
+    """The same texts. Raises at the first that is no text, or a blank one."""
+    for row, item in enumerate(items):
+        if type(item) is not str:
+            yield _plain_text(item, row, place)
+        elif not item or item.isspace():
+            raise InputError(f"{place(row)} is an empty prompt: fill it or leave it out")
+        else:
+            yield item
+
+
+def _plain_text(item: object, row: int, place: Place) -> str:
+    """A text of a subclass of str (an Enum's, NumPy's) as a plain one; anything else raises."""
+    if isinstance(item, str):
+        text = str.__str__(item)
+        if text.strip():
+            return text
+        raise InputError(f"{place(row)} is an empty prompt: fill it or leave it out")
+    if is_missing(item):
+        raise InputError(f"{place(row)} is missing ({item!r}): fill it or leave it out")
+    if isinstance(item, bytes | bytearray):
+        raise InputError(f"{place(row)} is bytes, not a text: `.decode()` makes one")
+    hint = ": `str(x)` makes one" if isinstance(item, int | float) else ", as row 0 is" if row else ""
+    raise InputError(f"{place(row)} is {a_type(item)}, not a text{hint}")
+
+
+def conversations(items: Iterable[object], place: Place) -> Iterator[Prompt]:
+    """The same lists of messages. Raises at the first that the chat endpoint could not read."""
+    for row, item in enumerate(items):
+        if not isinstance(item, list | tuple):
+            what = f"missing ({item!r})" if is_missing(item) else a_type(item)
+            raise InputError(f'{place(row)} is {what}, not a list of messages: [{{"role": …, "content": …}}]')
+        if not item:
+            raise InputError(f"{place(row)} is a conversation without messages: fill it or leave it out")
+        for at, message in enumerate(item):
+            if fault := _message_fault(message):
+                raise InputError(f"{place(row)}: message {at} {fault}")
+        yield list(item)
+
+
+def _message_fault(message: object) -> str:
+    """What is wrong with one message, or an empty text."""
+    if not isinstance(message, dict):
+        return f'is {a_type(message)}, not a dict {{"role": …, "content": …}}'
+    role = message.get("role")
+    if role not in ROLES:
+        return f"has the role {role!r}: one of {', '.join(ROLES)}" if "role" in message else "has no role"
+    content = message.get("content")
+    if content is None:
+        if role == "assistant" and message.get("tool_calls"):
+            return ""
+        return "has no content: a text or a list of parts"
+    if isinstance(content, str):
+        return ""
+    if not isinstance(content, list):
+        return f"has {a_type(content)} as its content: a text or a list of parts"
+    if not content or not all(isinstance(part, dict) for part in content):
+        return 'has content that is no list of parts: [{"type": "text", "text": …}]'
+    return ""
+
+
+def without_system(items: Iterable[Prompt], place: Place) -> Iterator[Prompt]:
+    """The same prompts. Raises where a conversation brings a system message of its own."""
+    for row, item in enumerate(items):
+        if not isinstance(item, str) and any(message["role"] == "system" for message in item):
+            raise InputError(f"{place(row)} has a system message already: leave out the system option")
+        yield item
+
+
+def with_systems(items: Iterable[Prompt], systems: Iterable[Prompt], place: Place) -> Iterator[Prompt]:
+    """Each prompt as a list of messages with its own system message in front."""
+    pairs = zip(without_system(items, place), systems, strict=True)
+    for item, system in pairs:
+        messages = [{"role": "user", "content": item}] if isinstance(item, str) else item
+        yield [{"role": "system", "content": system}, *messages]
+
+
+def unique_ids(values: Iterable[object], place: Place, *, what: str, fix: str) -> list[str]:
+    """The ids as a list. Raises at the first that is no text, empty or seen before; `fix` is what to type."""
+    seen: dict[str, int] = {}
+    for row, value in enumerate(values):
+        if not isinstance(value, str):
+            raise InputError(f"{place(row)}: the {what} {value!r} is {a_type(value)}; ids are texts: {fix}")
+        if not value.strip():
+            raise InputError(f"{place(row)}: the {what} is empty; each row needs its own")
+        if value in seen:
+            raise InputError(
+                f"{place(row)}: the {what} {value!r} is that of row {seen[value]} too; ids are unique"
+            )
+        seen[value] = row
+    if not encodes("".join(seen)):
+        raise surrogate_error(next(row for value, row in seen.items() if not encodes(value)))
+    return list(seen)
+
+
+def surrogate_error(row: int) -> InputError:
+    """The error for a prompt that the JSON encoder refused because of a lone surrogate."""
+    return InputError(
+        f"row {row} holds half a character (a lone surrogate), which cannot be sent: "
+        'text.encode("utf-8", "replace").decode() takes it out'
+    )
+
+
+def encodes(text: str) -> bool:
+    """Whether the text can be written as UTF-8: not so with a lone surrogate."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def checked_option(text: object, what: str) -> str:
+    """A text that was typed as an option, unchanged. Raises when it is none, blank, or cannot be sent."""
+    if not isinstance(text, str):
+        raise InputError(f"{what} is {a_type(text)}: it must be a text")
+    if not text.strip():
+        raise InputError(f"{what} is empty: write it or leave it out")
+    if not encodes(text):
+        raise InputError(f"{what} holds half a character (a lone surrogate), which cannot be sent")
+    return text
+
+
+def has_marks(text: str) -> bool:
+    """Whether the text holds a mark that makes it a template."""
+    return "{{" in text or "{%" in text
+
+
+def is_missing(value: object) -> bool:
+    """Whether it is None, NaN, NaT or NA, of whatever library."""
+    if value is None:
+        return True
+    if isinstance(value, str | int | list | tuple | dict):
+        return False
+    if type(value).__name__ == "NAType":  # pandas.NA, whose comparisons are NA again
+        return True
+    try:
+        return bool(value != value)
+    except Exception:  # an array or another object that compares in its own way
+        return False
+
+
+def rows_place(named: str) -> Place:
+    """Names rows of a source, as the user wrote it: "row 3 of `df`"."""
+    source = quoted(named)
+    return lambda row: f"row {row:,} of {source}"
+
+
+def quoted(named: str) -> str:
+    """The source as the user wrote it, marked as code; plain words stay as they are."""
+    return named if named == "the source" else f"`{named}`"
+
+
+def short(named: str) -> str:
+    """The source as a name in code that the user may type."""
+    return "x" if named == "the source" else named
+
+
+def a_type(value: object) -> str:
+    """The value's type with its article: "a dict", "an int"."""
+    if value is None:
+        return "None"
+    name = type(value).__name__
+    return f"an {name}" if name[0] in "aeiouAEIOU" else f"a {name}"
+
+
+def listed(names: Iterable[object], at_most: int = 20) -> str:
+    """The names in a row with commas, the rest as "…"."""
+    shown = [str(name) for name in names]
+    return ", ".join(shown[:at_most]) + (", …" if len(shown) > at_most else "")
+
+
+def nearest(name: object, known: Iterable[object]) -> str:
+    """ ", did you mean `x`?" for the known name that is most alike, or an empty text."""
+    found = difflib.get_close_matches(str(name), [str(one) for one in known], 1)
+    return f", did you mean `{found[0]}`?" if found else ""
+
+
+def missing_values(many: int, rows: Sequence[int]) -> str:
+    """How many values are missing and where: "2 missing values (rows 1, 4)"."""
+    if many == 1:
+        return f"1 missing value (row {rows[0]:,})"
+    shown = ", ".join(f"{row:,}" for row in rows)
+    return f"{many:,} missing values (rows {shown}{', …' if many > len(rows) else ''})"
+
+
+def sized(value: object) -> str:
+    """The value's type and size: "a list (2,000 items)", "a DataFrame (20,000 × 7)"."""
+    shape = getattr(value, "shape", None)
+    if isinstance(shape, tuple) and shape and all(isinstance(n, int) for n in shape):
+        return f"{a_type(value)} ({' × '.join(f'{n:,}' for n in shape)})"
+    if isinstance(value, Sequence | Mapping | set | frozenset):
+        return f"{a_type(value)} ({len(value):,} items)"
+    return a_type(value)

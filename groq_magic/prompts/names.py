@@ -1,0 +1,199 @@
+"""The words of a template: which marks count, and what each name in it stands for. Imports Jinja."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import FunctionType, ModuleType
+from typing import NamedTuple
+
+from jinja2 import StrictUndefined, TemplateSyntaxError, Undefined, meta, nodes
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+from jinja2.visitor import NodeTransformer
+
+from groq_magic.errors import InputError
+from groq_magic.prompts.checks import encodes, is_missing, listed, nearest, quoted, sized
+
+
+def _no_function(value: object) -> object:
+    """The value to insert. A function is none: `{{ text.upper }}` forgot its brackets, or meant a key."""
+    if type(value) is not str and callable(value) and not isinstance(value, Undefined):
+        raise TypeError("a function cannot be inserted: `x.name()` calls it, `x['name']` reads a key")
+    return value
+
+
+ENVIRONMENT = ImmutableSandboxedEnvironment(
+    undefined=StrictUndefined,
+    finalize=_no_function,
+    autoescape=False,
+    keep_trailing_newline=True,
+    # No text that can be sent holds lone surrogates, so these cannot occur. (Empty marks hang Jinja.)
+    comment_start_string="\udc00#",
+    comment_end_string="#\udc00",
+)
+GLOBALS = {name: ENVIRONMENT.globals[name] for name in ("range", "dict", "cycler", "joiner", "namespace")}
+ENVIRONMENT.globals.clear()  # they are handed to each context instead, so that a column called `range` wins
+
+_LOADED = (nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends, nodes.Block)
+
+
+class Field(NamedTuple):
+    """What a template reads of a row: its `column`, or by `kind` the item, id, index or the whole row."""
+
+    kind: str
+    column: object = None
+
+
+@dataclass(frozen=True)
+class Scope:
+    """The names of a row that a template may use, and the notebook's variables (as `vars.x`)."""
+
+    columns: tuple[object, ...]
+    plain: tuple[str, ...]
+    variables: Mapping[str, object]
+    named: str
+
+    @property
+    def source(self) -> str:
+        """The source as words for an error."""
+        return quoted(self.named)
+
+    def find(self, name: object) -> Field | None:
+        """What the name stands for; a column wins."""
+        if name in self.columns:
+            return Field("column", name)
+        return Field(str(name)) if name in self.plain else None
+
+    def unknown(self, name: object, where: str) -> InputError:
+        """The error for a name that no row has: the nearest one, and all there are."""
+        if name in self.variables:
+            return InputError(f"{where}: `{name}` is a variable of the notebook: write `vars.{name}`")
+        near = nearest(name, [*self.columns, *self.plain])
+        return InputError(
+            f"{where}: `{name}` is unknown{near}; {self.source} has: {listed([*self.columns, *self.plain])}"
+        )
+
+
+class Flat(NodeTransformer):
+    """Turns `row.x`, `row["x"]` and `vars.x` into plain names, so that only what is used is ever read.
+
+    It also keeps a column called `items` from being taken for the method of a dict.
+    """
+
+    def __init__(self, tree: nodes.Template, scope: Scope, own: set[str], what: str) -> None:
+        self.scope, self.what = scope, what
+        self.rows = "row" in scope.plain and "row" not in scope.columns and "row" not in own
+        self.variables = "vars" not in scope.columns and "vars" not in own
+        self.fields: dict[str, Field] = {}
+        self.constants: dict[str, object] = {}
+        self.known: dict[tuple[str, object], str] = {}
+        taken = {*map(str, scope.columns), *(name.name for name in tree.find_all(nodes.Name))}
+        self.prefix = "flat_"
+        while any(name.startswith(self.prefix) for name in taken):
+            self.prefix += "_"
+
+    def visit_Getattr(self, node: nodes.Getattr) -> nodes.Node:
+        """`row.x` and `vars.x`."""
+        self.generic_visit(node)
+        return self._flat(node, node.node, node.attr, is_attribute=True)
+
+    def visit_Getitem(self, node: nodes.Getitem) -> nodes.Node:
+        """`row["x"]` and `vars["x"]`."""
+        self.generic_visit(node)
+        if isinstance(node.arg, nodes.Const):
+            return self._flat(node, node.node, node.arg.value, is_attribute=False)
+        return node
+
+    def _flat(self, node: nodes.Expr, of: nodes.Expr, key: object, *, is_attribute: bool) -> nodes.Node:
+        where = f"{self.what}, line {node.lineno}"
+        if not isinstance(of, nodes.Name):
+            return node
+        if of.name == "row" and self.rows:
+            if key not in self.scope.columns:
+                if is_attribute and hasattr(dict, str(key)):
+                    return node  # row.items() and the like: the whole row is read
+                raise self.scope.unknown(key, where)
+            name = self._name("row", key)
+            self.fields[name] = Field("column", key)
+        elif of.name == "vars" and self.variables:
+            name = self._name("vars", key)
+            self.constants[name] = _in_vars(str(key), self.scope.variables, where)
+        else:
+            return node
+        return nodes.Name(name, "load", lineno=node.lineno, environment=node.environment)
+
+    def _name(self, of: str, key: object) -> str:
+        return self.known.setdefault((of, key), f"{self.prefix}{len(self.known)}")
+
+
+def parse(text: str, what: str, first_line: int = 1) -> nodes.Template:
+    """The tree, with carriage returns kept: Jinja would make every line end a newline."""
+    if not encodes(text):
+        raise InputError(f"{what} holds half a character (a lone surrogate), which cannot be sent")
+    # A white space character that Jinja knows as one and the text does not hold stands in for them.
+    stand_in = next((sign for sign in "\x1c\x1d\x1e\x1f\x0b\x0c" if sign not in text), "\r")
+    try:
+        tree = ENVIRONMENT.parse(text.replace("\r", stand_in))
+    except TemplateSyntaxError as exc:
+        raise syntax_error(exc, what, first_line) from exc
+    except RecursionError as exc:
+        raise InputError(f"{what} is nested too deeply: write it flatter") from exc
+    for data in tree.find_all(nodes.TemplateData):
+        data.data = data.data.replace(stand_in, "\r")
+    for const in tree.find_all(nodes.Const):
+        if isinstance(const.value, str):
+            const.value = const.value.replace(stand_in, "\r")
+    for node in tree.find_all(_LOADED):
+        line = node.lineno + first_line - 1
+        raise InputError(
+            f"{what}, line {line}: `{{% {type(node).__name__.lower()} %}}` has no files to read here: "
+            "put the text in itself"
+        )
+    for name in tree.find_all(nodes.Name):
+        if name.name == "self":
+            line = name.lineno + first_line - 1
+            raise InputError(f"{what}, line {line}: `self` is a word of Jinja; a column is `row['self']`")
+    return tree
+
+
+def syntax_error(exc: TemplateSyntaxError, what: str, first_line: int) -> InputError:
+    """Jinja's words about a template that it cannot read, with the line, as ours."""
+    said = (exc.message or "it cannot be read").rstrip(".")
+    return InputError(
+        f"{what}, line {exc.lineno + first_line - 1}: {said}; `--raw` sends `{{{{` and `{{%` as plain text"
+    )
+
+
+def assigned(tree: nodes.Template) -> set[str]:
+    """Names that the template itself gives a value somewhere, with Jinja's own words for loops and macros."""
+    own = {name.name for name in tree.find_all(nodes.Name) if name.ctx != "load"}
+    own |= {macro.name for macro in tree.find_all(nodes.Macro)}
+    if any(tree.find_all(nodes.Macro)):
+        own |= {"caller", "varargs", "kwargs"}
+    return own | ({"loop"} if any(tree.find_all(nodes.For)) else set())
+
+
+def asked(tree: nodes.Template, what: str, first_line: int = 1) -> list[tuple[str, int]]:
+    """Names that must come from outside, each with the line where it first stands."""
+    try:
+        names = meta.find_undeclared_variables(tree)
+    except TemplateSyntaxError as exc:  # an unknown filter or test shows only here
+        raise syntax_error(exc, what, first_line) from exc
+    lines: dict[str, int] = {}
+    for name in tree.find_all(nodes.Name):
+        if name.name in names:
+            lines.setdefault(name.name, name.lineno + first_line - 1)
+    return list(lines.items())
+
+
+def _in_vars(name: str, variables: Mapping[str, object], where: str) -> object:
+    """The notebook variable for `vars.name`; containers are let in, what has no sensible text is not."""
+    if name not in variables:
+        near = nearest(name, list(variables))
+        raise InputError(f"{where}: no variable `{name}` in the notebook{near}")
+    value = variables[name]
+    if is_missing(value):
+        raise InputError(f"{where}: the variable `{name}` is missing ({value!r}): give it a value")
+    if isinstance(value, FunctionType | ModuleType | type) or hasattr(value, "columns"):
+        raise InputError(f"{where}: the variable `{name}` is {sized(value)}, which is no text to insert")
+    return value

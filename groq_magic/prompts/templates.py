@@ -1,0 +1,176 @@
+"""Templates: Jinja's ``{{ }}`` and ``{% %}``, compiled once and filled for each row.
+
+Only those two marks count; every other character comes out as it went in. The environment is sandboxed and
+immutable, undefined names are errors, there is no loader, and what one row may grow to is bounded. Values are
+inserted as they are and never rendered again. All names are settled when a template is compiled, so that a
+misspelt one is found before the first row. This module imports Jinja, and is imported only where needed.
+"""
+
+from __future__ import annotations
+
+import reprlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from jinja2 import TemplateError, TemplateSyntaxError, nodes
+
+from groq_magic.errors import InputError
+from groq_magic.prompts.checks import Place, is_missing, listed, nearest, sized
+from groq_magic.prompts.names import (
+    ENVIRONMENT,
+    GLOBALS,
+    Field,
+    Flat,
+    Scope,
+    asked,
+    assigned,
+    parse,
+    syntax_error,
+)
+
+LIMIT = 10_000_000
+"""Characters that one filled template may have."""
+
+_REPEATS = (nodes.For, nodes.Macro, nodes.CallBlock)
+
+
+class _TooLong(Exception):
+    """One row's text grew over the limit."""
+
+
+@dataclass(frozen=True)
+class Template:
+    """A compiled template: `fields` says what to hand to `render`, by the name it has inside."""
+
+    compiled: Any
+    fields: Mapping[str, Field]
+    constants: Mapping[str, object] = field(default_factory=dict)
+    repeats: bool = False
+    assigns: bool = False
+
+    def render(self, rows: Iterable[tuple[object, ...]], place: Place) -> Iterator[str]:
+        """One text a row; each row holds the values of `fields` in that order. Errors name the row."""
+        names = {**GLOBALS, **self.constants}
+        # One context for all rows. `Template.render` would build one for each, at 20 times the price.
+        context = ENVIRONMENT.context_class(ENVIRONMENT, names, "template", {})
+        fill, fields = self.compiled.root_render_func, tuple(self.fields)
+        join = _bounded if self.repeats else "".join
+        for row, values in enumerate(rows):
+            if len(fields) == 1:
+                names[fields[0]] = values[0]
+            else:
+                names.update(zip(fields, values))  # noqa: B905  # `strict` costs 0.3 µs a row
+            try:
+                text = join(fill(context))
+                if len(text) > LIMIT:
+                    raise _TooLong
+            except Exception as exc:  # a template may raise whatever Python can
+                raise self._failed(place(row), values, exc) from exc
+            if self.assigns:
+                context.vars.clear()  # what `{% set %}` left must not reach the next row
+                context.exported_vars.clear()
+            yield text
+
+    def render_once(self, where: str) -> str:
+        """The one text of a template that has no `fields`."""
+        return next(self.render([()], lambda row: where))
+
+    def _failed(self, where: str, values: tuple[object, ...], exc: Exception) -> InputError:
+        if isinstance(exc, _TooLong):
+            return InputError(f"{where}: the filled template has over {LIMIT:,} characters: shorten it")
+        shown = zip(self.fields.items(), values, strict=False)
+        given = [f"{_said(name, f)} is {reprlib.repr(v)} ({type(v).__name__})" for (name, f), v in shown]
+        said = (
+            f"{where}: the template fails: {str(exc).rstrip('.') or type(exc).__name__}; {listed(given, 3)}"
+        )
+        return InputError(" ".join(said.rstrip("; ").split()))
+
+
+def _said(name: str, field: Field) -> str:
+    return str(field.column) if field.kind == "column" else name
+
+
+def _bounded(chunks: Iterable[str]) -> str:
+    parts, total = [], 0
+    for chunk in chunks:
+        total += len(chunk)
+        if total > LIMIT:
+            raise _TooLong
+        parts.append(chunk)
+    return "".join(parts)
+
+
+def for_rows(text: str, scope: Scope, what: str = "the template") -> Template:
+    """The template compiled for the rows of a scope. Unknown names raise, with the nearest one."""
+    tree = parse(text, what)
+    own = assigned(tree)
+    flat = Flat(tree, scope, own, what)
+    tree = flat.visit(tree)
+    fields: dict[str, Field] = dict(flat.fields)
+    for name, line in asked(tree, what):
+        if name in fields or name in flat.constants:
+            continue
+        if (found := scope.find(name)) is not None:
+            fields[name] = found
+        elif name == "vars":
+            raise InputError(f"{what}, line {line}: `vars` is used with a name: `{{{{ vars.x }}}}`")
+        elif name not in own and name not in GLOBALS:
+            raise scope.unknown(name, f"{what}, line {line}")
+    return _compiled(tree, fields, flat.constants, what)
+
+
+def for_body(text: str, variables: Mapping[str, object], what: str, first_line: int = 1) -> Template:
+    """The template compiled with notebook variables by name: texts, numbers, booleans and dates only.
+
+    Lines in errors count from `first_line`. It has no fields: `render_once` fills it.
+    """
+    tree = parse(text, what, first_line)
+    own, constants = assigned(tree), {}
+    for name, line in asked(tree, what, first_line):
+        where = f"{what}, line {line}"
+        if name in variables:
+            constants[name] = _scalar(name, variables[name], where)
+        elif name == "vars":
+            raise InputError(
+                f"{where}: without a source, variables go by their names: `{{{{ x }}}}`, not vars.x"
+            )
+        elif name not in own and name not in GLOBALS:
+            near = nearest(name, list(variables))
+            raise InputError(
+                f"{where}: no variable `{name}` in the notebook{near}; "
+                "columns need `--from`, plain braces `--raw`"
+            )
+    return _compiled(tree, {}, constants, what, first_line)
+
+
+def _scalar(name: str, value: object, where: str) -> object:
+    """The value if it may stand in a body."""
+    from datetime import date, time, timedelta
+    from numbers import Number
+
+    if is_missing(value):
+        raise InputError(f"{where}: `{name}` is missing ({value!r}): give it a value")
+    if not isinstance(
+        value, str | Number | date | time | timedelta
+    ):  # a datetime is a date, a Decimal a Number
+        one_each = f"; one prompt for each of them? `--from {name}`" if hasattr(value, "__len__") else ""
+        raise InputError(f"{where}: `{name}` is {sized(value)}, not a text, number or date{one_each}")
+    return value
+
+
+def _compiled(
+    tree: nodes.Template,
+    fields: Mapping[str, Field],
+    constants: Mapping[str, object],
+    what: str,
+    first_line: int = 1,
+) -> Template:
+    repeats, assigns = any(tree.find_all(_REPEATS)), bool(assigned(tree))
+    try:
+        compiled = ENVIRONMENT.from_string(tree)
+    except TemplateSyntaxError as exc:
+        raise syntax_error(exc, what, first_line) from exc
+    except TemplateError as exc:
+        raise InputError(f"{what}: {exc}") from exc
+    return Template(compiled, fields, constants, repeats, assigns)

@@ -1,0 +1,28 @@
+"""The other side of the wire: Groq's Batch API, spoken by this machine, asking no model.
+
+It speaks as https://console.groq.com/docs/batch says, so that every lesson, demo and test runs without a
+key and without a network. It shares no line with the client: both are held to `tests/samples/`.
+
+::
+
+    serve      the sandbox on a socket
+    app        the routes: what each answers, who may ask, Groq's error envelope
+    batches    what happens to a batch: created, looked at, cancelled, settled at its end
+    timeline   (batch, clock) → where the batch stands; pure, so nothing runs in the background
+    intake     an uploaded file → its faults, or the order in which its rows will be answered
+    results    an ended batch → its output lines and its error lines
+    replies    a request → its reply, by the prompt alone; the table of triggers
+    shaped     a JSON Schema → a value that fits it
+    store      the one owner of every path
+    refusals   the errors of the service itself
+    models     the models it pretends to have
+    ids        Groq's ids: a prefix and a ULID
+
+State is a pure function of the store and the clock: a batch "goes on" while nothing runs, and a restart
+changes nothing. Start reading at `batches.Batches`.
+"""
+
+from .app import create_app
+from .serve import serve
+
+__all__ = ["create_app", "serve"]

@@ -1,0 +1,80 @@
+"""The sandbox on a socket of this machine."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import socket
+import sys
+import threading
+import types
+from collections.abc import Iterator
+from pathlib import Path
+
+from .app import create_app
+
+
+def serve(home: Path | str, host: str = "127.0.0.1", port: int = 0, pace_s: float = 0.0) -> None:
+    """Serve the store in `home` until SIGINT or SIGTERM, then return.
+
+    Writes one line to stdout once connections are accepted: `Sandbox ready: http://127.0.0.1:PORT`. A missing
+    uvicorn or a port in use ends in a SystemExit that says so in one line.
+    """
+    try:
+        import uvicorn
+    except ModuleNotFoundError:
+        raise SystemExit('The sandbox on a socket needs uvicorn: pip install "groq_magic[sandbox]"') from None
+
+    class Announcing(uvicorn.Server):
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            if not self.should_exit:
+                sys.stdout.write(f"Sandbox ready: {_url(listening)}\n")
+                sys.stdout.flush()
+
+    with _listen(host, port) as listening, _signals_end_it():
+        app = create_app(home, pace_s=pace_s)
+        # Two seconds for what is being downloaded when it is told to stop.
+        config = uvicorn.Config(
+            app, log_level="error", access_log=False, lifespan="off", timeout_graceful_shutdown=2
+        )
+        Announcing(config).run(sockets=[listening])
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family)
+    except OSError as error:
+        raise SystemExit(f"The sandbox cannot listen on {host}, port {port}: {error.strerror}") from None
+
+
+def _url(listening: socket.socket) -> str:
+    host, port = listening.getsockname()[:2]
+    # A wildcard is no address to call; this machine's own is.
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+class _Told(BaseException):
+    """A signal asked for the end."""
+
+
+@contextlib.contextmanager
+def _signals_end_it() -> Iterator[None]:
+    """SIGINT and SIGTERM end the block quietly: uvicorn, when it has stopped, raises them once more."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def told(number: int, frame: types.FrameType | None) -> None:
+        raise _Told
+
+    before = {number: signal.signal(number, told) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    except _Told:
+        pass
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

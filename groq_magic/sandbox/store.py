@@ -1,0 +1,170 @@
+"""What the sandbox keeps on disk: the one owner of every path.
+
+::
+
+    HOME/store.json          the store's own id
+    HOME/files/ID.json       a File as Groq shows it
+    HOME/files/ID.jsonl      its content
+    HOME/batches/ID.json     a batch
+    HOME/work/ID/            what a batch needs until its end: its input, the order of its answers
+    HOME/aside/              what is being written; renamed when it is whole
+
+Several processes may use one home: nothing is remembered between two calls but what never changes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import secrets
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+import msgspec
+
+from .ids import Ids
+from .refusals import not_found
+from .timeline import Batch
+
+_ID = re.compile(r"(file|batch)_[0-9a-z]{26}")
+_ABANDONED_S = 86_400
+
+
+class File(msgspec.Struct, frozen=True):
+    """A file as Groq shows it: these six keys. https://console.groq.com/docs/api-reference#files"""
+
+    id: str
+    object: str
+    bytes: int
+    created_at: int
+    filename: str
+    purpose: str
+
+
+class _StoreFacts(msgspec.Struct):
+    store_id: str
+    project_id: str
+
+
+class Store:
+    """Files and batches on disk, under `home`, for the owner alone."""
+
+    def __init__(self, home: Path, now: float) -> None:
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._files, self._batches = home / "files", home / "batches"
+        self._work, self._aside = home / "work", home / "aside"
+        for folder in (self._files, self._batches, self._work, self._aside):
+            folder.mkdir(mode=0o700, exist_ok=True)
+        self._sweep()
+        self.ids = Ids()
+        facts = home / "store.json"
+        if not facts.exists():
+            self._write(facts, _StoreFacts(self.ids.new("sandbox_", now), self.ids.new("project_", now)))
+        read = msgspec.json.decode(facts.read_bytes(), type=_StoreFacts)
+        self.id, self.project_id = read.store_id, read.project_id
+
+    # Files
+
+    def add_file(self, source: BinaryIO, filename: str, purpose: str, at: float) -> File:
+        """Keep a copy of an open file under a new id."""
+        with self.aside() as out:
+            shutil.copyfileobj(source, out, 1 << 20)
+        return self.keep_file(Path(out.name), self.ids.new("file_", at), filename, purpose, at)
+
+    def keep_file(self, written: Path, file_id: str, filename: str, purpose: str, at: float) -> File:
+        """Make a file that was written aside a File of this id."""
+        file = File(file_id, "file", written.stat().st_size, int(at), filename, purpose)
+        written.replace(self._content(file_id))
+        self._write(self._files / f"{file_id}.json", file)
+        return file
+
+    def file(self, file_id: str) -> File:
+        """The File of this id. Raises Refusal (404) if there is none."""
+        if _ID.fullmatch(file_id):
+            with contextlib.suppress(FileNotFoundError):
+                return msgspec.json.decode((self._files / f"{file_id}.json").read_bytes(), type=File)
+        raise not_found("file", file_id)
+
+    def files(self) -> list[File]:
+        """All Files, the newest first."""
+        return [self.file(path.stem) for path in sorted(self._files.glob("*.json"), reverse=True)]
+
+    def content_path(self, file_id: str) -> Path:
+        """Where the content of this File is. Raises Refusal (404) if there is no such File."""
+        return self._content(self.file(file_id).id)
+
+    def delete_file(self, file_id: str) -> None:
+        """Forget the File and its content. Raises Refusal (404) if there is none."""
+        self.file(file_id)
+        (self._files / f"{file_id}.json").unlink(missing_ok=True)
+        self._content(file_id).unlink(missing_ok=True)
+
+    # Batches
+
+    def batch_ids(self) -> list[str]:
+        """The ids of all batches, the newest first."""
+        return sorted((path.stem for path in self._batches.glob("*.json")), reverse=True)
+
+    def batch(self, batch_id: str) -> Batch:
+        """What is stored about the batch. Raises Refusal (404) if there is none."""
+        if _ID.fullmatch(batch_id):
+            with contextlib.suppress(FileNotFoundError):
+                return msgspec.json.decode((self._batches / f"{batch_id}.json").read_bytes(), type=Batch)
+        raise not_found("batch", batch_id)
+
+    def save_batch(self, batch: Batch) -> None:
+        """Store the batch in place of what was stored about it."""
+        self._write(self._batches / f"{batch.id}.json", batch)
+
+    def begin_work(self, batch_id: str, input_file_id: str) -> None:
+        """Keep the input for this batch, so that deleting the file does no harm to what is under way."""
+        content = self.content_path(input_file_id)
+        (self._work / batch_id).mkdir(mode=0o700)
+        try:
+            os.link(content, self.input_path(batch_id))
+        except OSError:  # not every file system has hard links
+            shutil.copyfile(content, self.input_path(batch_id))
+
+    def input_path(self, batch_id: str) -> Path:
+        """Where the input of a batch under way is."""
+        return self._work / batch_id / "input.jsonl"
+
+    def order_path(self, batch_id: str) -> Path:
+        """Where the order of a batch's answers is, while it is under way."""
+        return self._work / batch_id / "order"
+
+    def end_work(self, batch_id: str) -> None:
+        """Drop what only a batch under way needs."""
+        shutil.rmtree(self._work / batch_id, ignore_errors=True)
+
+    # Writing
+
+    @contextlib.contextmanager
+    def aside(self) -> Iterator[BinaryIO]:
+        """An open new file that nobody sees yet; it is gone if the writing fails."""
+        path = self._aside / secrets.token_hex(8)
+        try:
+            with path.open("wb", buffering=1 << 18) as out:
+                yield out
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+
+    def _write(self, path: Path, value: msgspec.Struct) -> None:
+        with self.aside() as out:
+            out.write(msgspec.json.encode(value))
+        Path(out.name).replace(path)
+
+    def _content(self, file_id: str) -> Path:
+        return self._files / f"{file_id}.jsonl"
+
+    def _sweep(self) -> None:
+        """Remove what a killed process left half-written; another one's work of today stays."""
+        for path in self._aside.iterdir():
+            with contextlib.suppress(FileNotFoundError):
+                if path.stat().st_mtime < time.time() - _ABANDONED_S:
+                    path.unlink()

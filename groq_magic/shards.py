@@ -1,0 +1,178 @@
+"""Requests → JSONL files within Groq's limits, and the fingerprint of each request.
+
+The body on the wire is already the canonical one (keys sorted, only what the user set), so a request's
+fingerprint is a hash of the bytes that are sent. Constant parts are encoded once. Everything is written
+into a folder that the caller discards on any error: nothing is half cut.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import msgspec
+import xxhash
+
+from groq_magic import wire
+from groq_magic.errors import InputError
+from groq_magic.prompts import Prompt, Prompts, checks
+
+# https://console.groq.com/docs/batch: 50,000 lines; the guide says 200 MB, the API reference 100 MB.
+MAX_LINES = 50_000
+MAX_BYTES = 100_000_000
+SCOUT_FROM, SCOUT_LINES = 5_000, 1_000  # so that real answers are on the card early
+
+_encode = msgspec.json.Encoder(order="sorted").encode
+
+
+@dataclass(frozen=True)
+class Cut:
+    """One shard on disk: `lines` requests, the first of them for row `first_row`.
+
+    `size` is in bytes. `fingerprints` holds 16 bytes for each line, in the lines' order. `given_ids` tells whose custom_ids they are.
+    """
+
+    number: int
+    path: Path
+    first_row: int
+    lines: int
+    size: int
+    fingerprints: bytes
+    given_ids: bool
+
+
+class Form:
+    """What all requests of a submission share, encoded once: everything but the prompt."""
+
+    def __init__(
+        self,
+        model: str,
+        *,
+        system: str | None = None,
+        options: Mapping[str, Any] | None = None,
+        endpoint: str = wire.CHAT,
+    ) -> None:
+        self.endpoint = endpoint
+        self._system = system
+        constant = {"model": model, **(options or {})}
+        before = {k: constant[k] for k in sorted(constant) if k < "messages"}
+        after = {k: constant[k] for k in sorted(constant) if k > "messages"}
+        try:
+            self._head = _encode(before)[:-1] + (b"," if before else b"") + b'"messages":'
+            self._tail = b"," + _encode(after)[1:]
+            opening = b"[" if system is None else b"[" + _encode(_message("system", system)) + b","
+        except (TypeError, ValueError) as exc:  # UnicodeEncodeError is a ValueError
+            raise InputError(f"An option cannot be written as JSON: {exc}.") from exc
+        self.text_head = self._head + opening + b'{"content":'
+        self.text_tail = b',"role":"user"}]' + self._tail
+
+    def body(self, prompt: Prompt) -> bytes:
+        """The canonical JSON body that sends this prompt."""
+        if isinstance(prompt, str):
+            return self.text_head + _encode(prompt) + self.text_tail
+        messages = prompt if self._system is None else [_message("system", self._system), *prompt]
+        return self._head + _encode(messages) + self._tail
+
+
+def _message(role: str, content: str) -> dict[str, str]:
+    return {"content": content, "role": role}
+
+
+def fingerprint(endpoint: str, body: bytes) -> bytes:
+    """The 16 bytes that a request is known by, within a service, sample and take."""
+    return xxhash.xxh3_128_digest(endpoint.encode() + b"\n" + body)
+
+
+def content_hash(cuts: list[Cut]) -> str:
+    """What a whole submission is known by: 32 hex digits over its requests in order, and over given ids."""
+    state = xxhash.xxh3_128()
+    for cut in cuts:
+        state.update(cut.fingerprints)
+        if cut.given_ids:
+            with cut.path.open("rb") as file:
+                for line in file:
+                    state.update(wire.request_id(line).encode() + b"\n")
+    return state.hexdigest()
+
+
+def cut(prompts: Prompts, form: Form, folder: Path, job_id: str, max_lines: int = MAX_LINES) -> list[Cut]:
+    """Writes the shards of a submission into `folder` and says what was written.
+
+    Raises InputError, naming the row, for a prompt that cannot be sent; the files are then of no use.
+    """
+    cutter = _Cutter(prompts, form, folder, job_id)
+    limit = min(SCOUT_LINES, max_lines) if prompts.count >= SCOUT_FROM else max_lines
+    while cutter.one(limit):
+        limit = max_lines
+    return cutter.done
+
+
+class _Cutter:
+    """Cuts one file after the other from one stream of prompts."""
+
+    def __init__(self, prompts: Prompts, form: Form, folder: Path, job_id: str) -> None:
+        self.done: list[Cut] = []
+        self._items = iter(prompts.items)
+        self._ids = iter(prompts.ids) if prompts.ids is not None else None
+        self._form, self._folder, self._job_id = form, folder, job_id
+        self._row = 0
+
+    def one(self, max_lines: int) -> bool:
+        """Writes one shard; False when there was nothing left to write."""
+        number, first_row = len(self.done), self._row
+        path = self._folder / f"shard-{number:04}.jsonl"
+        digests = bytearray()
+        with path.open("xb") as file:
+            size = self._write(file, digests, number, max_lines)
+            file.flush()
+            os.fsync(file.fileno())
+        lines = self._row - first_row
+        if not lines:
+            path.unlink()
+            return False
+        given = self._ids is not None
+        self.done.append(Cut(number, path, first_row, lines, size, bytes(digests), given))
+        return True
+
+    def _write(self, file: BinaryIO, digests: bytearray, number: int, max_lines: int) -> int:
+        """Writes up to `max_lines` lines and says how many bytes; a line that does not fit is put back."""
+        form, ids, row = self._form, self._ids, self._row
+        body_of, head, tail = form.body, form.text_head, form.text_tail
+        ours = f'{{"custom_id":"{self._job_id}-{number}-'.encode()
+        middle = f'","method":"POST","url":"{form.endpoint}","body":'.encode()
+        hash_head, digest_of = form.endpoint.encode() + b"\n", xxhash.xxh3_128_digest
+        size, line_number, given = 0, 0, ""
+        for item in self._items:
+            try:
+                body = head + _encode(item) + tail if type(item) is str else body_of(item)
+                if ids is None:
+                    line = b"%b%d%b%b}\n" % (ours, line_number, middle, body)
+                else:
+                    given = next(ids)
+                    line = b'{"custom_id":%b%b%b}\n' % (_encode(given), middle[1:], body)
+            except UnicodeEncodeError as exc:
+                raise checks.surrogate_error(row) from exc
+            except (TypeError, ValueError) as exc:
+                raise InputError(f"Row {row} cannot be written as JSON: {exc}.") from exc
+            if size + len(line) > MAX_BYTES:
+                if len(line) > MAX_BYTES:
+                    raise InputError(
+                        f"Row {row} alone is {len(line) / 1e6:,.0f} MB; Groq takes files of up to "
+                        f"{MAX_BYTES / 1e6:,.0f} MB. Shorten it or split it."
+                    )
+                self._items = chain((item,), self._items)
+                self._ids = chain((given,), ids) if ids is not None else None
+                break
+            file.write(line)
+            digests += digest_of(hash_head + body)
+            size += len(line)
+            row += 1
+            line_number += 1
+            if line_number == max_lines:
+                break
+        self._row = row
+        return size

@@ -1,0 +1,150 @@
+"""What is to be seen of a job: frozen snapshots, handed to whoever watches."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+
+from groq_magic import job as jobs
+from groq_magic import keys
+from groq_magic.answers import Rows, display
+from groq_magic.errors import GroqMagicError
+from groq_magic.job import Problem, Snapshot
+from groq_magic.ledger import Ledger
+
+Observer = Callable[[Snapshot], None]
+
+log = logging.getLogger("groq_magic")
+
+_HISTORY = 60
+_FIRST_ANSWERS = 3
+_PROMPT_SHOWN = 2_000
+
+
+class View:
+    """The watchers of one job, and what they get to see. Changes are told on the loop's thread."""
+
+    def __init__(self, job_id: str, ledger: Ledger, rows: Rows, reused_from: float | None = None) -> None:
+        self.checked_at: float | None = None
+        self._job_id, self._ledger, self._rows, self._reused_from = job_id, ledger, rows, reused_from
+        self._observers: list[Observer] = []
+        self._trouble: tuple[str, float] | None = None  # what, and since when
+        self._history: list[tuple[float, int]] = []
+        self._first_prompt = ""
+
+    async def watch(self, observer: Observer) -> None:
+        """Hands the observer how things stand now, and again whenever that changes."""
+        self._observers.append(observer)
+        self._tell(observer, self.snapshot())
+
+    def forget_watchers(self) -> None:
+        """Nobody is told anything more."""
+        self._observers.clear()
+
+    def changed(self) -> None:
+        """Tells everybody who watches."""
+        snapshot = self.snapshot()
+        if not self._history or self._history[-1][1] != snapshot.answered:
+            self._history = [*self._history[1 - _HISTORY :], (snapshot.now, snapshot.answered)]
+        for observer in list(self._observers):
+            self._tell(observer, snapshot)
+
+    def settle(self) -> None:
+        """Hands the last snapshot to everybody once more, on the caller's thread.
+
+        A client that runs a notebook cell by cell takes in only what the running cell says, so whoever
+        waits for the end says it again from there.
+        """
+        snapshot = self.snapshot()
+        for observer in list(self._observers):
+            self._tell(observer, snapshot)
+
+    def _tell(self, observer: Observer, snapshot: Snapshot) -> None:
+        try:
+            observer(snapshot)
+        except Exception:
+            # A card that cannot be drawn must not stop the batch.
+            log.warning("groq_magic: a card could not be drawn any more", exc_info=True)
+            if observer in self._observers:
+                self._observers.remove(observer)
+
+    def trouble(self, exc: BaseException | None) -> None:
+        """Notes that something did not work and is tried again."""
+        since = self._trouble[1] if self._trouble else time.time()
+        said = exc.message if isinstance(exc, GroqMagicError) else f"{exc!r}"
+        self._trouble = (said, since)
+        self.changed()
+
+    def no_trouble(self) -> None:
+        """Notes that things work (again); seen with the next change."""
+        self._trouble = None
+
+    def snapshot(self) -> Snapshot:
+        """How things stand, from the ledger and the rows."""
+        job, shards, rows = self._ledger.job(self._job_id), self._ledger.shards(self._job_id), self._rows
+        phase = jobs.phase(job, shards, rows.settled)
+        done = phase in ("done", "not_sent")
+        ends = [shard.ended_at for shard in shards if shard.ended_at]
+        expiries = [shard.expires_at for shard in shards if shard.expires_at]
+        return Snapshot(
+            job_id=job.job_id,
+            name=job.name or "batch",
+            model=job.model,
+            badge=keys.badge(job.service, job.base_url),
+            sandbox=job.service.startswith("sandbox:"),
+            prompts=job.prompts,
+            phase=phase,
+            status=jobs.status(shards, phase),
+            shards=len(shards),
+            shards_sent=sum(shard.batch_id is not None for shard in shards),
+            counts={status: n for status, n in rows.counts().items() if n},
+            served=sum(shard.completed for shard in shards),
+            served_failed=sum(shard.failed for shard in shards),
+            created_at=job.created_at,
+            now=time.time(),
+            ended_at=max(ends) if done and ends else None,
+            expires_at=min(expiries) if expiries else None,
+            batch_ids=tuple(shard.batch_id for shard in shards if shard.batch_id),
+            window=job.window,
+            cancelling=job.cancel_requested_at is not None,
+            trouble=None if done else self._trouble_text(),
+            stopped=job.stopped,
+            checked_at=self.checked_at,
+            reused_from=self._reused_from,
+            problems=tuple(
+                Problem(code, seen.message, seen.count, seen.row)
+                for code, seen in sorted(rows.problems.items(), key=lambda item: -item[1].count)
+            ),
+            first_prompt=self._read_first_prompt(),
+            first_answers=self._read_first_answers() if phase == "done" else (),
+            history=tuple(self._history),
+        )
+
+    def _trouble_text(self) -> str | None:
+        if self._trouble is None:
+            return None
+        said, since = self._trouble
+        return f"{said} Still trying, since {time.strftime('%H:%M', time.localtime(since))}. Nothing is lost."
+
+    def _read_first_prompt(self) -> str:
+        if not self._first_prompt:
+            request = self._rows.request(0)
+            self._first_prompt = display.prompt_line(display.prompt_of(request), _PROMPT_SHOWN)
+        return self._first_prompt
+
+    def _read_first_answers(self) -> tuple[tuple[str, str], ...]:
+        return tuple(
+            (
+                display.prompt_line(display.prompt_of(self._rows.request(row))),
+                display.shortened(reply.text or "", 200),
+            )
+            for row in range(min(_FIRST_ANSWERS, len(self._rows)))
+            if (reply := self._rows.reply(row)) is not None and reply.error is None
+        )
+
+    def how_far(self) -> str:
+        """One sentence for those who ask too early: how far things are and what to type."""
+        now = self.snapshot()
+        what = f"{now.answered:,} of {now.prompts:,} answered, {now.status}"
+        return f"{what}. Wait for it: `{now.name}.wait()` or `%groq wait {now.name}`."

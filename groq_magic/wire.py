@@ -1,0 +1,300 @@
+"""Groq's JSON as typed values: what comes over the wire, decoded leniently and in one place.
+
+Every shape is held to `tests/samples/`. Nothing a service says is rejected here for being unknown:
+a new status stays a string, a null count is None, `{}` and "" where an id should be count as absent,
+and one odd line never costs the others. https://console.groq.com/docs/batch
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+CHAT = "/v1/chat/completions"
+
+
+# --- files, batches, models ------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class BatchError:
+    """Why a file failed validation: Groq's code and message, and the line of the file (from 1), if said."""
+
+    code: str
+    message: str
+    line: int | None
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A Batch as Groq tells it. Times are epoch seconds; counts are None where the service gave none."""
+
+    id: str
+    status: str
+    input_file_id: str
+    output_file_id: str | None
+    error_file_id: str | None
+    created_at: int | None
+    expires_at: int | None
+    ended_at: int | None
+    completed: int | None
+    failed: int | None
+    total: int | None
+    metadata: Mapping[str, str]
+    errors: tuple[BatchError, ...]
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page of a batch list; `next_cursor` is None on the last one."""
+
+    batches: tuple[Batch, ...]
+    next_cursor: str | None
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+def _whole(value: object) -> int | None:
+    return int(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _dict(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _list(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def decode(data: bytes) -> dict[str, Any]:
+    """The JSON object in `data`. Raises ValueError where it is no JSON or no object."""
+    value = msgspec.json.decode(data)
+    if not isinstance(value, dict):
+        raise ValueError(f"a JSON object was expected, not {type(value).__name__}")
+    return value
+
+
+def file_id(data: bytes) -> str:
+    """The id of an uploaded File. Raises ValueError where the reply holds none."""
+    found = _text(decode(data).get("id"))
+    if found is None:
+        raise ValueError("the reply has no file id")
+    return found
+
+
+def batch(data: bytes) -> Batch:
+    """A Batch. Raises ValueError where the reply holds no batch id or no status."""
+    return _batch(decode(data))
+
+
+def page(data: bytes) -> Page:
+    """One page of `GET /batches`; entries that are no batches are left out."""
+    reply = decode(data)
+    rows = [_batch(row) for row in _list(reply.get("data")) if _text(_dict(row).get("id"))]
+    return Page(tuple(rows), _text(_dict(reply.get("paging")).get("next_cursor")))
+
+
+def model_ids(data: bytes) -> list[str]:
+    """The ids of the models that the key may use, as `GET /models` lists them."""
+    return [found for row in _list(decode(data).get("data")) if (found := _text(_dict(row).get("id")))]
+
+
+_ENDS = ("completed_at", "failed_at", "expired_at", "cancelled_at")
+
+
+def _batch(reply: dict[str, Any]) -> Batch:
+    found, status = _text(reply.get("id")), _text(reply.get("status"))
+    if found is None or status is None:
+        raise ValueError("the reply has no batch id or no status")
+    counts = _dict(reply.get("request_counts"))
+    return Batch(
+        id=found,
+        status=status,
+        input_file_id=_text(reply.get("input_file_id")) or "",
+        output_file_id=_text(reply.get("output_file_id")),
+        error_file_id=_text(reply.get("error_file_id")),
+        created_at=_whole(reply.get("created_at")),
+        expires_at=_whole(reply.get("expires_at")),
+        ended_at=next((at for key in _ENDS if (at := _whole(reply.get(key))) is not None), None),
+        completed=_whole(counts.get("completed")),
+        failed=_whole(counts.get("failed")),
+        total=_whole(counts.get("total")),
+        metadata={k: str(v) for k, v in _dict(reply.get("metadata")).items()},
+        errors=tuple(_batch_errors(reply.get("errors"))),
+    )
+
+
+def _batch_errors(value: object) -> Iterator[BatchError]:
+    # A flat list in the guide, {"object": "list", "data": [...]} in the spec; null or {} on a clean batch.
+    for row in _list(value if isinstance(value, list) else _dict(value).get("data")):
+        row = _dict(row)
+        yield BatchError(
+            _text(row.get("code")) or "unknown", _text(row.get("message")) or "", _whole(row.get("line"))
+        )
+
+
+def error(data: bytes) -> tuple[str, str]:
+    """`(code, message)` of an error envelope; code is "" and message the text's start where it is none."""
+    try:
+        found = _dict(decode(data).get("error"))
+    except ValueError:
+        found = {}
+    message = _text(found.get("message")) or data[:200].decode("utf-8", "replace").strip()
+    return _text(found.get("code")) or _text(found.get("type")) or "", message
+
+
+# --- lines of result files ---------------------------------------------------------------------------
+
+
+class Usage(msgspec.Struct, frozen=True):
+    """Tokens that one request used."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    total_tokens: int = 0
+
+
+class _Choice(msgspec.Struct):
+    finish_reason: str | None = None
+
+
+class _Body(msgspec.Struct):
+    choices: list[_Choice]
+    usage: Usage | None = None
+
+
+class _Response(msgspec.Struct):
+    status_code: int
+    body: _Body
+
+
+class _Line(msgspec.Struct):
+    custom_id: str
+    response: _Response
+    error: None = None
+
+
+_decode_line = msgspec.json.Decoder(_Line).decode
+_NO_USAGE = Usage()
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One line of a result file in full. `error` is `(code, message)`, None for a success."""
+
+    custom_id: str
+    text: str | None
+    reasoning: str | None
+    finish_reason: str | None
+    model: str | None
+    usage: Usage
+    error: tuple[str, str] | None
+    raw: dict[str, Any]
+
+
+def outcome(line: bytes) -> tuple[str, str | None, int, int, tuple[str, str] | None]:
+    """`(custom_id, finish_reason, prompt_tokens, completion_tokens, error)` of a result line.
+
+    The quick way in: only these few fields are decoded. A line of another shape (an error, an older
+    service) takes the lenient way. Raises ValueError where the line is no JSON or has no custom_id.
+    """
+    try:
+        found = _decode_line(line)
+    except msgspec.ValidationError:
+        pass
+    else:
+        if found.response.status_code == 200 and (choices := found.response.body.choices):
+            used = found.response.body.usage or _NO_USAGE
+            return found.custom_id, choices[0].finish_reason, used.prompt_tokens, used.completion_tokens, None
+    full = reply(line)
+    return (
+        full.custom_id,
+        full.finish_reason,
+        full.usage.prompt_tokens,
+        full.usage.completion_tokens,
+        full.error,
+    )
+
+
+def reply(line: bytes) -> Reply:
+    """A result line in full. Raises ValueError where it is no JSON object or has no custom_id."""
+    raw = decode(line)
+    custom_id = _text(raw.get("custom_id"))
+    if custom_id is None:
+        raise ValueError("the line has no custom_id")
+    response = _dict(raw.get("response"))
+    body = _body(response.get("body"))
+    choices = _list(body.get("choices"))
+    choice = _dict(choices[0]) if choices else {}
+    message = _dict(choice.get("message"))
+    text = message.get("content") if choices else body.get("text")  # audio tasks answer {"text": ...}
+    usage = _dict(body.get("usage"))
+    return Reply(
+        custom_id=custom_id,
+        text=text if isinstance(text, str) else None,
+        reasoning=_text(message.get("reasoning")),
+        finish_reason=_text(choice.get("finish_reason")),
+        model=_text(body.get("model")),
+        usage=Usage(*(_whole(usage.get(key)) or 0 for key in Usage.__struct_fields__)),
+        error=_line_error(raw, response, body),
+        raw=raw,
+    )
+
+
+def _body(value: object) -> dict[str, Any]:
+    """The response's body; some services send it as a JSON string."""
+    if isinstance(value, str):
+        try:
+            return decode(value.encode())
+        except ValueError:
+            return {"error": {"code": "unreadable_body", "message": value[:200]}}
+    return _dict(value)
+
+
+def _line_error(
+    raw: dict[str, Any], response: dict[str, Any], body: dict[str, Any]
+) -> tuple[str, str] | None:
+    """Failure in any of the forms seen: an `error`, no `response`, a status other than 200, no choices."""
+    status = _whole(response.get("status_code"))
+    for found in (raw.get("error"), body.get("error")):
+        if found:
+            said = _dict(found)
+            code = said.get("code") or said.get("type") or (f"http_{status}" if status else "unknown")
+            return str(code), _text(said.get("message")) or (found if isinstance(found, str) else "")
+    if not response:
+        return "no_response", "The line holds neither a response nor an error."
+    if status != 200:
+        return f"http_{status}", "The service gave no reason."
+    if not body.get("choices") and "text" not in body:
+        return "no_choices", "The reply holds no answer."
+    return None
+
+
+# --- lines of request files --------------------------------------------------------------------------
+
+
+class Request(msgspec.Struct, frozen=True):
+    """One line of an input file: https://console.groq.com/docs/batch#1-prepare-your-batch-file."""
+
+    custom_id: str
+    url: str
+    body: dict[str, Any]
+    method: str = "POST"
+
+
+class _RequestId(msgspec.Struct):
+    custom_id: str
+
+
+request = msgspec.json.Decoder(Request).decode
+_decode_id = msgspec.json.Decoder(_RequestId).decode
+
+
+def request_id(line: bytes) -> str:
+    """Only the custom_id of an input line."""
+    return _decode_id(line).custom_id

@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Generator, Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+if str(ROOT) not in sys.path:
+    sys.path.insert(0, str(ROOT))  # a bare `pytest` does not put the checkout on the path
+
+from tests.kernel import KERNELS, Kernel, all_kernels  # noqa: E402 (needs the line above)
+
+
+@pytest.fixture(params=["newest", "6.29.5", "7.0.1"])
+def kernel_python(request: pytest.FixtureRequest) -> str:
+    """A Python whose kernel is to be tested: this one's, and the two older ones that behave otherwise."""
+    version: str = request.param
+    python = all_kernels().get(version)
+    if python is None:
+        pytest.skip(f"no Python with ipykernel {version} stands in {KERNELS}")
+    return python
+
+
+@pytest.fixture
+def kernel(kernel_python: str, tmp_path: Path) -> Iterator[Kernel]:
+    """A fresh kernel, ended after the test."""
+    with Kernel(kernel_python, tmp_path) as started:
+        yield started
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """With GROQ_MAGIC_TEST_NO_SKIP=1 a kernel or a browser that is missing is a failure, not a skip."""
+    report = yield
+    must_run = any(item.get_closest_marker(name) for name in ("kernel", "browser"))
+    if report.skipped and must_run and os.environ.get("GROQ_MAGIC_TEST_NO_SKIP") == "1":
+        report.outcome = "failed"
+        report.longrepr = f"skipped, but GROQ_MAGIC_TEST_NO_SKIP=1: {report.longrepr}"
+    return report

@@ -1,0 +1,208 @@
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from test_sandbox_routes import KEY, Desk, lines_of, refused, request_line
+
+TEN = lines_of(*(f"prompt number {n}" for n in range(10)))
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    """A fresh sandbox whose batches take 100 seconds."""
+    return Desk(tmp_path / "home")
+
+
+def counts(batch: dict[str, Any]) -> tuple[int, int, int]:
+    """(completed, failed, total)"""
+    shown = batch["request_counts"]
+    return shown["completed"], shown["failed"], shown["total"]
+
+
+def test_a_batch_passes_through_its_states_by_the_clock(desk: Desk) -> None:
+    """validating, in_progress with growing counts, finalizing, completed: each at its share of the pace."""
+    batch = desk.create(TEN)
+    begun = batch["created_at"]
+    assert (batch["status"], counts(batch)) == ("validating", (0, 0, 0))
+    seen = []
+    for after in (5, 10, 50, 89, 95, 100):
+        desk.now = begun + after
+        look = desk.look(batch)
+        seen.append((look["status"], counts(look), look["output_file_id"] is not None))
+    assert seen == [
+        ("validating", (0, 0, 0), False),
+        ("in_progress", (0, 0, 10), False),
+        ("in_progress", (5, 0, 10), False),
+        ("in_progress", (9, 0, 10), False),
+        ("finalizing", (10, 0, 10), False),
+        ("completed", (10, 0, 10), True),
+    ]
+    times = [look[key] - begun for key in ("in_progress_at", "finalizing_at", "completed_at")]
+    assert times == [10, 90, 100]
+
+
+@pytest.mark.parametrize("after", [0, 5, 50, 95, 150])
+@pytest.mark.parametrize("prompt", ["plain", "[[expire]]", "[[fail]]"])
+def test_a_restart_in_any_state_changes_nothing(desk: Desk, after: int, prompt: str) -> None:
+    """A new app over the same home shows the same batch, whatever its own pace."""
+    batch = desk.create(lines_of(prompt, "b", "c", "d"))
+    desk.now += after
+    before = desk.look(batch)
+    desk.pace_s = 7
+    desk.restart()
+    assert desk.look(batch) == before
+
+
+def test_a_restart_changes_neither_a_failed_nor_a_cancelled_batch(desk: Desk) -> None:
+    """Failed, cancelling and cancelled are the same after a restart, results and all."""
+    failed, cancelled = desk.create("no json\n"), desk.create(TEN)
+    desk.now += 50
+    desk.ask("POST", f"/batches/{cancelled['id']}/cancel")
+    for after in (1, 20):
+        desk.now += after
+        before = [desk.look(failed), desk.look(cancelled)]
+        desk.restart()
+        assert [desk.look(failed), desk.look(cancelled)] == before
+    assert [batch["status"] for batch in before] == ["failed", "cancelled"]
+
+
+def test_a_clock_set_back_does_not_undo_an_end(desk: Desk) -> None:
+    """What was once seen as ended stays so, with the same files."""
+    before = desk.run(TEN)
+    desk.now -= 10_000
+    assert desk.look(before) == before
+
+
+def test_without_a_pace_a_batch_is_done_at_the_first_look(tmp_path: Path) -> None:
+    """With pace 0 the create answers validating and the first look completed."""
+    desk = Desk(tmp_path, pace_s=0)
+    batch = desk.create(TEN)
+    assert (batch["status"], desk.look(batch)["status"]) == ("validating", "completed")
+
+
+@pytest.mark.parametrize("rows", [2, 3, 10])
+def test_answers_come_in_another_order_than_the_prompts(desk: Desk, rows: int) -> None:
+    """The output file never keeps the input's order, and has the same bytes each time."""
+    for _ in range(5):
+        batch = desk.run(lines_of(*"abcdefghij"[:rows]))
+        ids = [line["custom_id"] for line in desk.lines(batch["output_file_id"])]
+        assert ids != sorted(ids)
+        assert sorted(ids) == [f"row-{n}" for n in range(rows)]
+        assert desk.lines(batch["output_file_id"]) == desk.lines(desk.look(batch)["output_file_id"])
+
+
+def test_result_files_are_listed_though_nobody_looked(desk: Desk) -> None:
+    """A batch's end needs no poll: its files are in the list of files."""
+    desk.create(lines_of("a", "[[fail]]"))
+    desk.now += 100
+    purposes = [file["purpose"] for file in desk.ask("GET", "/files").json()["data"]]
+    assert sorted(purposes) == ["batch", "batch_output", "batch_output"]
+
+
+def test_many_looks_at_once_write_the_results_once(desk: Desk) -> None:
+    """Looks that meet the end at the same moment all show the same files, and no other files are left."""
+    batch = desk.create(TEN)
+    desk.now += 100
+
+    async def looks() -> list[dict[str, Any]]:
+        transport, headers = httpx.ASGITransport(app=desk.app), {"authorization": f"Bearer {KEY}"}
+        async with httpx.AsyncClient(transport=transport, base_url="http://s", headers=headers) as client:
+            path = f"/openai/v1/batches/{batch['id']}"
+            return [reply.json() for reply in await asyncio.gather(*(client.get(path) for _ in range(20)))]
+
+    shown = asyncio.run(looks())
+    assert all(look == shown[0] for look in shown)
+    assert len(desk.ask("GET", "/files").json()["data"]) == 2
+    assert not list((desk.home / "aside").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "param"),
+    [
+        ("no json", "invalid_json_line", None),
+        ("[1]", "invalid_json_line", None),
+        (
+            '{"custom_id": "x", "method": "POST", "url": "/v1/chat/completions"}',
+            "missing_required_parameter",
+            "body",
+        ),
+        (request_line("x", "p").replace("POST", "GET"), "invalid_method", "method"),
+        (request_line("x", "p").replace('"x"', "7"), "invalid_type", "custom_id"),
+        (request_line("row-0", "p"), "duplicate_custom_id", "custom_id"),
+    ],
+)
+def test_a_file_with_a_bad_line_fails(desk: Desk, line: str, code: str, param: str | None) -> None:
+    """The batch ends as failed, names the line and what is wrong with it, and has no files."""
+    batch = desk.run(lines_of("a", "b") + line)
+    assert (batch["status"], batch["failed_at"]) == ("failed", batch["created_at"] + 10)
+    (error,) = batch["errors"]
+    assert (error["code"], error["param"], error["line"]) == (code, param, 3)
+    assert (batch["output_file_id"], batch["error_file_id"]) == (None, None)
+
+
+@pytest.mark.parametrize(("content", "code"), [("", "empty_file"), ("\n", "empty_file")])
+def test_an_empty_file_fails(desk: Desk, content: str, code: str) -> None:
+    """A file without a request is turned down."""
+    assert desk.run(content)["errors"][0]["code"] == code
+
+
+def test_a_file_of_too_many_lines_fails(desk: Desk) -> None:
+    """50,001 requests are one too many."""
+    batch = desk.run("".join(request_line(str(n), "p") + "\n" for n in range(50_001)))
+    assert (batch["status"], batch["errors"][0]["code"]) == ("failed", "too_many_lines")
+
+
+def test_a_cancel_half_way_keeps_what_was_answered(desk: Desk) -> None:
+    """cancelling for a tenth of the pace, then cancelled with the rows answered until the cancel."""
+    batch = desk.create(TEN)
+    desk.now += 50
+    cancelling = desk.ask("POST", f"/batches/{batch['id']}/cancel").json()
+    desk.now += 9
+    assert desk.look(batch) == cancelling
+    assert (cancelling["status"], counts(cancelling)) == ("cancelling", (5, 0, 10))
+    assert desk.ask("POST", f"/batches/{batch['id']}/cancel").json() == cancelling
+    desk.now += 1
+    cancelled = desk.look(batch)
+    assert (cancelled["status"], counts(cancelled), cancelled["error_file_id"]) == (
+        "cancelled",
+        (5, 0, 10),
+        None,
+    )
+    assert len(desk.lines(cancelled["output_file_id"])) == 5
+
+
+def test_a_cancel_while_validating_leaves_no_files(desk: Desk) -> None:
+    """Cancelled before a row was answered: no result file is named."""
+    batch = desk.create(TEN)
+    desk.ask("POST", f"/batches/{batch['id']}/cancel")
+    desk.now += 20
+    look = desk.look(batch)
+    assert (look["status"], look["output_file_id"], look["error_file_id"]) == ("cancelled", None, None)
+
+
+def test_an_ended_batch_cannot_be_cancelled(desk: Desk) -> None:
+    """A cancel that comes too late is 400 and changes nothing."""
+    batch = desk.run(TEN)
+    refused(desk.ask("POST", f"/batches/{batch['id']}/cancel"), 400, "batch_not_cancellable")
+    assert desk.look(batch) == batch
+
+
+def test_a_window_that_ends_first_expires_the_batch(tmp_path: Path) -> None:
+    """Work past `expires_at` ends there: done rows in the output file, the rest in the error file."""
+    desk = Desk(tmp_path, pace_s=2 * 86_400)
+    batch = desk.create(TEN)
+    desk.now = batch["expires_at"] - 1
+    assert desk.look(batch)["status"] == "in_progress"
+    desk.now += 1
+    expired = desk.look(batch)
+    assert (expired["status"], expired["expired_at"], counts(expired)) == (
+        "expired",
+        batch["expires_at"],
+        (5, 0, 10),
+    )
+    left = desk.lines(expired["error_file_id"])
+    assert {(line["response"], line["error"]["code"]) for line in left} == {(None, "batch_expired")}
+    done = desk.lines(expired["output_file_id"])
+    assert sorted(line["custom_id"] for line in done + left) == [f"row-{n}" for n in range(10)]

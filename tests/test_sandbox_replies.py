@@ -1,0 +1,203 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from test_sandbox_routes import Desk, lines_of, request_line
+
+from groq_magic.sandbox.replies import TRIGGERS, tokens
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    """A fresh sandbox whose batches take 100 seconds."""
+    return Desk(tmp_path / "home")
+
+
+def replies(desk: Desk, content: str | bytes) -> dict[str, dict[str, Any]]:
+    """custom_id → the body of its reply."""
+    done = desk.lines(desk.run(content)["output_file_id"])
+    return {line["custom_id"]: line["response"]["body"] for line in done}
+
+
+def reply(desk: Desk, prompt: str, **body: Any) -> dict[str, Any]:
+    """The body of the reply to one prompt."""
+    return replies(desk, request_line("x", prompt, **body))["x"]
+
+
+def text(body: dict[str, Any]) -> str:
+    """The reply's own words."""
+    return body["choices"][0]["message"]["content"]
+
+
+def test_a_reply_says_that_no_model_was_asked(desk: Desk) -> None:
+    """Nobody can take a sandbox's reply for a model's; the same prompt has the same one."""
+    first, second = reply(desk, "Is the soup good?"), reply(desk, "Is the soup good?")
+    assert text(first).startswith("Sandbox reply, no model was asked: ")
+    assert text(first) == text(second) != text(reply(desk, "And the wine?"))
+    assert first["system_fingerprint"] == "fp_sandbox"
+
+
+def test_failed_rows_go_to_the_error_file(desk: Desk) -> None:
+    """`[[fail]]`, an unknown model and an unknown url each fail alone, with Groq's status and code."""
+    content = [
+        request_line("good", "hello"),
+        request_line("fail", "[[fail]] hello"),
+        request_line("model", "hello", model="llama-none"),
+        request_line("url", "hello").replace("/v1/chat/completions", "/v1/embeddings"),
+        request_line("empty", "hello", messages=[]),
+    ]
+    batch = desk.run("\n".join(content))
+    assert batch["request_counts"] == {"completed": 1, "failed": 4, "total": 5}
+    errors = {line["custom_id"]: line["response"] for line in desk.lines(batch["error_file_id"])}
+    seen = {key: (it["status_code"], it["body"]["error"]["code"]) for key, it in errors.items()}
+    assert seen == {
+        "fail": (400, "json_validate_failed"),
+        "model": (404, "model_not_found"),
+        "url": (404, "unknown_url"),
+        "empty": (400, "invalid_request"),
+    }
+    assert [line["custom_id"] for line in desk.lines(batch["output_file_id"])] == ["good"]
+
+
+def test_when_every_row_fails_there_is_no_output_file(desk: Desk) -> None:
+    """completed, `output_file_id` null, all rows in the error file."""
+    batch = desk.run(lines_of("[[fail]]", "[[fail]]"))
+    assert (batch["status"], batch["output_file_id"]) == ("completed", None)
+    assert len(desk.lines(batch["error_file_id"])) == 2
+
+
+def test_a_lost_row_is_in_neither_file(desk: Desk) -> None:
+    """`[[lose]]` counts as completed and has no line."""
+    batch = desk.run(lines_of("a", "[[lose]]"))
+    assert batch["request_counts"] == {"completed": 2, "failed": 0, "total": 2}
+    assert [line["custom_id"] for line in desk.lines(batch["output_file_id"])] == ["row-0"]
+    assert batch["error_file_id"] is None
+
+
+def test_a_cut_reply_ends_for_length(desk: Desk) -> None:
+    """`[[cut]]` stops the reply half-way and says `length`."""
+    body = reply(desk, "[[cut]][[echo]]12345678")
+    assert (text(body), body["choices"][0]["finish_reason"]) == ("1234", "length")
+
+
+def test_an_expiring_batch_answers_half_of_its_rows(desk: Desk) -> None:
+    """`[[expire]]` in one prompt ends the whole batch half-way as expired."""
+    batch = desk.create(lines_of("[[expire]]", "b", "c", "d"))
+    desk.now += 49
+    assert desk.look(batch)["status"] == "in_progress"
+    desk.now += 1
+    expired = desk.look(batch)
+    assert (expired["status"], expired["expired_at"]) == ("expired", batch["created_at"] + 50)
+    assert len(desk.lines(expired["output_file_id"])) == len(desk.lines(expired["error_file_id"])) == 2
+
+
+def test_a_slow_batch_takes_three_times_as_long(desk: Desk) -> None:
+    """`[[slow]]` in one prompt stretches the whole batch."""
+    batch = desk.create(lines_of("[[slow]]", "b"))
+    desk.now += 299
+    assert desk.look(batch)["status"] == "finalizing"
+    desk.now += 1
+    assert desk.look(batch)["status"] == "completed"
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "",
+        " spaces \n",
+        "line\u2028para\u2029next\x85",
+        'Zoë 😀 \\ " {x} {{y}}',
+        "[[fail]][[lose]][[echo]]",
+        "\r\n\t\x00",
+    ],
+)
+def test_an_echo_gives_back_any_text(desk: Desk, given: str) -> None:
+    """The reply to `[[echo]]text` is exactly the text, whatever is in it."""
+    assert text(reply(desk, f"said: [[echo]]{given}")) == given
+
+
+def test_separators_that_are_no_line_feeds_split_no_line(desk: Desk) -> None:
+    """U+2028, U+2029 and U+0085 unescaped in the uploaded file are ordinary characters."""
+    prompts = [f"[[echo]]a{sign}b" for sign in "\u2028\u2029\x85"]
+    assert sorted(text(body) for body in replies(desk, lines_of(*prompts)).values()) == [
+        "a\x85b",
+        "a\u2028b",
+        "a\u2029b",
+    ]
+
+
+def test_half_a_surrogate_pair_costs_nothing(desk: Desk) -> None:
+    """`json.dumps` writes lone surrogates; such a line is answered, with a question mark for the half."""
+    line = request_line("x", "[[echo]]a!b").replace("!", "\\ud83d")
+    assert text(replies(desk, line)["x"]) == "a?b"
+
+
+def test_parts_of_a_message_are_read_as_one_prompt(desk: Desk) -> None:
+    """A content of parts is the texts in it, and only the last user message is answered."""
+    parts = [{"type": "text", "text": "[[echo]]a"}, {"type": "image_url"}, {"type": "text", "text": "b"}]
+    messages = [{"role": "user", "content": "[[fail]]"}, {"role": "user", "content": parts}]
+    assert text(reply(desk, "", messages=messages)) == "ab"
+
+
+def test_max_completion_tokens_cuts_the_reply(desk: Desk) -> None:
+    """A reply longer than the limit stops there with `length`, and the usage keeps to the limit."""
+    body = reply(desk, "[[echo]]" + "abcd" * 10, max_completion_tokens=3)
+    assert (text(body), body["choices"][0]["finish_reason"]) == ("abcd" * 3, "length")
+    assert body["usage"]["completion_tokens"] == 3
+    whole = reply(desk, "[[echo]]abcd", max_completion_tokens=1)
+    assert whole["choices"][0]["finish_reason"] == "stop"
+
+
+def test_usage_is_counted_by_the_stated_rule(desk: Desk) -> None:
+    """One token for every four characters, rounded up; the sum is the sum."""
+    body = reply(desk, "[[echo]]12345", model="qwen/qwen3.8-27b", seed=7)
+    usage = body["usage"]
+    assert [tokens(some) for some in ("", "a", "abcd", "abcde")] == [0, 1, 1, 2]
+    assert (usage["prompt_tokens"], usage["completion_tokens"], usage["total_tokens"]) == (4, 2, 6)
+    assert "reasoning" not in body["choices"][0]["message"]
+    assert body["x_groq"]["seed"] == 7
+
+
+def test_the_request_has_one_id(desk: Desk) -> None:
+    """`x_groq.id` is the line's `request_id`, as in every live capture."""
+    (line,) = desk.lines(desk.run(lines_of("a"))["output_file_id"])
+    assert line["response"]["request_id"] == line["response"]["body"]["x_groq"]["id"]
+
+
+def test_audio_rows_are_answered_too(desk: Desk) -> None:
+    """A file may mix chat and audio."""
+    audio = {"custom_id": "audio", "method": "POST", "url": "/v1/audio/transcriptions"}
+    audio["body"] = {"model": "whisper-large-v3", "url": "https://example.org/a.wav"}
+    bodies = replies(desk, lines_of("a") + json.dumps(audio))
+    assert bodies["audio"]["text"].endswith("https://example.org/a.wav")
+
+
+def test_a_schema_is_answered_with_what_fits_it(desk: Desk) -> None:
+    """A reply to `response_format` is JSON: a label of the enum, numbers in range, all that is required."""
+    schema = {
+        "type": "object",
+        "properties": {
+            "label": {"enum": ["positive", "negative"]},
+            "stars": {"type": "integer", "minimum": 1, "maximum": 5},
+            "tags": {"type": "array", "items": {"$ref": "#/$defs/tag"}},
+            "note": {"anyOf": [{"type": "string", "maxLength": 9}, {"type": "null"}]},
+        },
+        "$defs": {
+            "tag": {"type": "object", "properties": {"sure": {"type": "boolean"}}, "required": ["sure"]}
+        },
+    }
+    for n in range(8):
+        wanted = {"type": "json_schema", "json_schema": {"name": "review", "schema": schema}}
+        value = json.loads(text(reply(desk, f"review {n}", response_format=wanted)))
+        assert value["label"] in ("positive", "negative")
+        assert value["stars"] in range(1, 6)
+        assert isinstance(value["tags"][0]["sure"], bool)
+        assert len(value["note"]) <= 9
+    assert isinstance(json.loads(text(reply(desk, "x", response_format={"type": "json_object"}))), dict)
+
+
+def test_every_trigger_is_explained() -> None:
+    """The table of triggers is the whole list, each with a sentence."""
+    assert set(TRIGGERS) == {f"[[{name}]]" for name in ("fail", "lose", "cut", "slow", "expire", "echo")}
+    assert all(TRIGGERS.values())
