@@ -33,7 +33,8 @@ _encode = msgspec.json.Encoder(order="sorted").encode
 class Cut:
     """One shard on disk: `lines` requests, the first of them for row `first_row`.
 
-    `size` is in bytes. `fingerprints` holds 16 bytes for each line, in the lines' order. `given_ids` tells whose custom_ids they are.
+    `size` is in bytes. `fingerprints` holds 16 bytes for each line, in order. `given_ids` tells whether the
+    custom_ids are the user's own.
     """
 
     number: int
@@ -145,8 +146,8 @@ class _Cutter:
         ours = f'{{"custom_id":"{self._job_id}-{number}-'.encode()
         middle = f'","method":"POST","url":"{form.endpoint}","body":'.encode()
         hash_head, digest_of = form.endpoint.encode() + b"\n", xxhash.xxh3_128_digest
-        size, line_number, given = 0, 0, ""
-        for item in self._items:
+        size, given = 0, ""
+        for line_number, item in enumerate(self._items):
             try:
                 body = head + _encode(item) + tail if type(item) is str else body_of(item)
                 if ids is None:
@@ -171,8 +172,7 @@ class _Cutter:
             digests += digest_of(hash_head + body)
             size += len(line)
             row += 1
-            line_number += 1
-            if line_number == max_lines:
+            if line_number + 1 == max_lines:
                 break
         self._row = row
         return size

@@ -65,11 +65,11 @@ def _prompts(parsed: options.Parsed, cell: str | None, variables: dict[str, Any]
     if "from" not in given:
         if cell is None:
             raise InputError(
-                "No prompts: put them in the cell under %%groq_batch NAME, or name them: %groq_batch NAME --from df"
+                "No prompts: put them in the cell under %%groq_batch NAME, "
+                "or name them: %groq_batch NAME --from df"
             )
-        for option in ("id",):
-            if option in given:
-                raise InputError(f"--{option} goes with --from: a cell's own prompts have no columns.")
+        if "id" in given:
+            raise InputError("--id goes with --from: a cell's own prompts have no columns.")
         return prompts.from_body(
             cell, lines=bool(given.get("lines")), raw=raw, variables=variables, system=system
         )
