@@ -19,8 +19,9 @@ import filelock
 import tenacity
 
 from groq_magic import job as jobs
+from groq_magic import policy
 from groq_magic.answers import Rows
-from groq_magic.answers.reading import CANCELLED, EXPIRED, FAILED, MISSING
+from groq_magic.answers.reading import MISSING
 from groq_magic.api import Groq
 from groq_magic.errors import LedgerError, NoReply, NotSent, Refused
 from groq_magic.job import Shard
@@ -37,15 +38,6 @@ UPLOADS_AT_ONCE = 4
 LATE_FILES_S = 60.0  # how long a completed batch may go without naming its files
 NEW_BATCH_S = 60.0  # how long a new batch may be unknown to the service
 FOLLOW_S = 1.0
-
-# How the rows of a shard ended of which no line came, by the last word about its batch.
-_NO_LINE = {
-    "completed": (MISSING, "no_reply", "The batch completed without a reply to this prompt."),
-    "expired": (EXPIRED, "batch_expired", "The completion window ended before this prompt was answered."),
-    "cancelled": (CANCELLED, "batch_cancelled", "The batch was cancelled before this prompt was answered."),
-    "failed": (FAILED, "batch_failed", "Groq did not accept the file."),
-    "unsure": (MISSING, "unsure", jobs.MEANING["unsure"]),
-}
 
 
 class Run:
@@ -135,7 +127,7 @@ class Run:
                 return
             self._note(shard, state="uploading")
             job, path = self._job, self._ledger.shard_path(self.job_id, shard.number)
-            filename = f"groq_magic-{_tag(job, shard)}.jsonl"
+            filename = f"groq_magic-{policy.tag(job, shard)}.jsonl"
             file_id = await self._again(lambda api: api.upload(path, filename))
             self._note(shard, state="uploaded", file_id=file_id)
 
@@ -145,7 +137,7 @@ class Run:
         while not (self._cancelling or self._leaving):
             self._note(shard, state="creating")
             try:
-                metadata = {"groq_magic": _tag(job, shard)}
+                metadata = {"groq_magic": policy.tag(job, shard)}
                 batch = await api.create_batch(shard.file_id or "", job.window, metadata)
             except NoReply as exc:
                 if exc.maybe_done:
@@ -168,7 +160,7 @@ class Run:
             else:
                 self.view.no_trouble()
                 created_at = batch.created_at or time.time()
-                self._note(shard, state="created", **_facts(batch), created_at=created_at)
+                self._note(shard, state="created", **policy.facts(batch), created_at=created_at)
                 return
 
     async def _watch(self, shard: Shard) -> None:
@@ -190,10 +182,10 @@ class Run:
                 return
         self.view.checked_at = time.time()
         self.view.no_trouble()
-        facts = _facts(batch)
+        facts = policy.facts(batch)
         if batch.status in jobs.ENDED and not self._files_late(shard.number, batch):
             ended_at = batch.ended_at or time.time()
-            facts |= {"state": "ended", "ended_at": ended_at, "reason": _reason(batch)}
+            facts |= {"state": "ended", "ended_at": ended_at, "reason": policy.reason(batch)}
         self._note(shard, **facts)
 
     async def _asked(self, batch_id: str, in_s: float) -> Batch:
@@ -242,7 +234,7 @@ class Run:
             path = self._ledger.result_path(self.job_id, shard.number, kind)
             if path.exists():
                 await asyncio.to_thread(self.rows.collect, shard.number, path)
-        await asyncio.to_thread(self._settle, shard, *_ending(shard))
+        await asyncio.to_thread(self._settle, shard, *policy.ending(shard))
         self.view.changed()
 
     # --- when things go wrong -----------------------------------------------------------------------
@@ -263,11 +255,11 @@ class Run:
         """
         api = self._connected()
         trying = tenacity.AsyncRetrying(
-            retry=tenacity.retry_if_exception(_passing),
-            wait=_wait_s,
+            retry=tenacity.retry_if_exception(policy.passing),
+            wait=policy.wait_s,
             stop=lambda _: self._leaving or (self._cancelling and not despite_cancel),
             sleep=self._pause,
-            before_sleep=lambda state: self.view.trouble(_error(state)),
+            before_sleep=lambda state: self.view.trouble(policy.error(state)),
             reraise=True,
         )
         async for attempt in trying:
@@ -282,7 +274,7 @@ class Run:
 
     def _give_up(self, shard: Shard, exc: Refused) -> None:
         """A refusal that trying again cannot mend: what was sent stays as it is, the rest is not sent."""
-        said = _advice(exc, self._job, self._connected())
+        said = policy.advice(exc, self._job, self._connected().service)
         if jobs.next_step(self._shard(shard.number)) in ("upload", "create"):
             self._note(shard, state="refused", reason=exc.message)
             self._not_sent(said)
@@ -295,7 +287,7 @@ class Run:
         said = str(exc) or repr(exc)
         with suppress(LedgerError):
             if isinstance(exc, Refused) and self._api is not None:
-                said = _advice(exc, self._job, self._api)
+                said = policy.advice(exc, self._job, self._api.service)
             self._not_sent(said)
             for shard in self._ledger.shards(self.job_id):
                 self._settle(shard, MISSING, "stopped", said)
@@ -374,82 +366,5 @@ class Run:
         self.view.changed()
 
 
-def _tag(job: jobs.Job, shard: Shard) -> str:
-    """What a file and its batch are found by if the ledger is lost: content, take and shard."""
-    return f"{job.content[:16]}-{job.take}-{shard.number:04}"
-
-
 def _download(file_id: str, path: Path) -> Callable[[Groq], Awaitable[int]]:
     return lambda api: api.content(file_id, path)
-
-
-def _facts(batch: Batch) -> dict[str, object]:
-    """What a batch says of itself, as the ledger's columns; counts that it does not give are left alone."""
-    facts: dict[str, object] = {
-        "batch_id": batch.id,
-        "status": batch.status,
-        "expires_at": batch.expires_at,
-        "output_file_id": batch.output_file_id,
-        "error_file_id": batch.error_file_id,
-    }
-    counts = {"completed": batch.completed, "failed": batch.failed}
-    return facts | {key: n for key, n in counts.items() if n is not None}
-
-
-def _reason(batch: Batch) -> str | None:
-    """Why a file was not accepted: the first few of Groq's reasons."""
-    said = [
-        f"{error.code}: {f'line {error.line}: ' if error.line else ''}{error.message}"
-        for error in batch.errors[:3]
-    ]
-    more = f" … and {len(batch.errors) - 3:,} more" if len(batch.errors) > 3 else ""
-    return "; ".join(said) + more if said else None
-
-
-def _ending(shard: Shard) -> tuple[int, str, str]:
-    """Status, code and reason of the rows of a resting shard of which no line came."""
-    if shard.state == "cancelled":
-        return CANCELLED, "not_sent", shard.reason or "Cancelled before it was sent."
-    word = "unsure" if shard.state == "unsure" else shard.status or ""
-    status, code, said = _NO_LINE.get(word, _NO_LINE["completed"])
-    if shard.reason and word == "failed":
-        code, _, said = shard.reason.partition(": ")
-    elif shard.reason:
-        said = f"{said} ({shard.reason})"
-    return status, code, said
-
-
-def _passing(exc: BaseException) -> bool:
-    """Whether trying again may help."""
-    return isinstance(exc, NoReply) or (
-        isinstance(exc, Refused) and (exc.status in (408, 429) or exc.status >= 500)
-    )
-
-
-def _error(state: tenacity.RetryCallState) -> BaseException | None:
-    return state.outcome.exception() if state.outcome else None
-
-
-def _wait_s(state: tenacity.RetryCallState) -> float:
-    """What the service asked for, else 1 s, doubling to a minute, jittered."""
-    exc = _error(state)
-    asked = exc.retry_after_s if isinstance(exc, Refused) else None
-    return asked or tenacity.wait_exponential_jitter(initial=1, max=60)(state)
-
-
-def _advice(exc: Refused, job: jobs.Job, api: Groq) -> str:
-    """What a lasting refusal means for the user, and what to do."""
-    service = api.service
-    if exc.code == "not_available_for_plan":
-        return (
-            "This key's plan has no Batch API (Groq's Developer plan has: "
-            f"https://console.groq.com/settings/billing). {exc.message}"
-        )
-    if exc.status == 401:
-        return f"{service.badge} does not accept the key from {service.key_from}. {exc.message}"
-    if exc.status == 404 and job.key_fingerprint != service.key_fingerprint:
-        return (
-            f"{exc.message} The key with fingerprint {job.key_fingerprint} made this batch; "
-            f"the one in use is {service.key_fingerprint}."
-        )
-    return exc.message

@@ -1,0 +1,98 @@
+"""What a reply or an error means for a shard, decided here and acted on in `pipeline`: pure functions."""
+
+from __future__ import annotations
+
+import tenacity
+
+from groq_magic import job as jobs
+from groq_magic.answers.reading import CANCELLED, EXPIRED, FAILED, MISSING
+from groq_magic.errors import NoReply, Refused
+from groq_magic.job import Job, Shard
+from groq_magic.keys import Service
+from groq_magic.wire import Batch
+
+# How the rows of a shard ended of which no line came, by the last word about its batch.
+_NO_LINE = {
+    "completed": (MISSING, "no_reply", "The batch completed without a reply to this prompt."),
+    "expired": (EXPIRED, "batch_expired", "The completion window ended before this prompt was answered."),
+    "cancelled": (CANCELLED, "batch_cancelled", "The batch was cancelled before this prompt was answered."),
+    "failed": (FAILED, "batch_failed", "Groq did not accept the file."),
+    "unsure": (MISSING, "unsure", jobs.MEANING["unsure"]),
+}
+
+
+def tag(job: Job, shard: Shard) -> str:
+    """What a file and its batch are found by if the ledger is lost: content, take and shard."""
+    return f"{job.content[:16]}-{job.take}-{shard.number:04}"
+
+
+def facts(batch: Batch) -> dict[str, object]:
+    """What a batch says of itself, as the ledger's columns; counts that it does not give are left alone."""
+    found: dict[str, object] = {
+        "batch_id": batch.id,
+        "status": batch.status,
+        "expires_at": batch.expires_at,
+        "output_file_id": batch.output_file_id,
+        "error_file_id": batch.error_file_id,
+    }
+    counts = {"completed": batch.completed, "failed": batch.failed}
+    return found | {key: n for key, n in counts.items() if n is not None}
+
+
+def reason(batch: Batch) -> str | None:
+    """Why a file was not accepted: the first few of Groq's reasons."""
+    said = [
+        f"{error.code}: {f'line {error.line}: ' if error.line else ''}{error.message}"
+        for error in batch.errors[:3]
+    ]
+    more = f" … and {len(batch.errors) - 3:,} more" if len(batch.errors) > 3 else ""
+    return "; ".join(said) + more if said else None
+
+
+def ending(shard: Shard) -> tuple[int, str, str]:
+    """Status, code and reason of the rows of a resting shard of which no line came."""
+    if shard.state == "cancelled":
+        return CANCELLED, "not_sent", shard.reason or "Cancelled before it was sent."
+    word = "unsure" if shard.state == "unsure" else shard.status or ""
+    status, code, said = _NO_LINE.get(word, _NO_LINE["completed"])
+    if shard.reason and word == "failed":
+        code, _, said = shard.reason.partition(": ")
+    elif shard.reason:
+        said = f"{said} ({shard.reason})"
+    return status, code, said
+
+
+def passing(exc: BaseException) -> bool:
+    """Whether trying again may help."""
+    return isinstance(exc, NoReply) or (
+        isinstance(exc, Refused) and (exc.status in (408, 429) or exc.status >= 500)
+    )
+
+
+def error(state: tenacity.RetryCallState) -> BaseException | None:
+    """What went wrong in the last attempt."""
+    return state.outcome.exception() if state.outcome else None
+
+
+def wait_s(state: tenacity.RetryCallState) -> float:
+    """What the service asked for, else 1 s, doubling to a minute, jittered."""
+    exc = error(state)
+    asked = exc.retry_after_s if isinstance(exc, Refused) else None
+    return asked or tenacity.wait_exponential_jitter(initial=1, max=60)(state)
+
+
+def advice(exc: Refused, job: Job, service: Service) -> str:
+    """What a lasting refusal means for the user, and what to do."""
+    if exc.code == "not_available_for_plan":
+        return (
+            "This key's plan has no Batch API (Groq's Developer plan has: "
+            f"https://console.groq.com/settings/billing). {exc.message}"
+        )
+    if exc.status == 401:
+        return f"{service.badge} does not accept the key from {service.key_from}. {exc.message}"
+    if exc.status == 404 and job.key_fingerprint != service.key_fingerprint:
+        return (
+            f"{exc.message} The key with fingerprint {job.key_fingerprint} made this batch; "
+            f"the one in use is {service.key_fingerprint}."
+        )
+    return exc.message
