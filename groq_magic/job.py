@@ -154,7 +154,10 @@ class Snapshot:
     @property
     def meaning(self) -> str:
         """What the status means, in a sentence."""
-        return meaning(self.status, self.window)
+        said = meaning(self.status, self.window)
+        if self.sandbox:
+            said = said.replace("Groq", "the sandbox")
+        return said[:1].upper() + said[1:]
 
     @property
     def answered(self) -> int:

@@ -84,11 +84,15 @@ def find(environ: Mapping[str, str] = os.environ, folder: Path | None = None) ->
 def root(base_url: str) -> str:
     """The host's root of a base URL, given with or without Groq's `/openai/v1`. Raises InputError."""
     found = base_url.strip().rstrip("/").removesuffix("/openai/v1")
-    parts = urlsplit(found)
-    if parts.scheme not in ("http", "https") or not parts.netloc:
-        raise InputError(f"{base_url!r} is no base URL: it begins with https:// or http:// and a host.")
-    if parts.username or parts.password:
+    if "@" in found:
         raise InputError("A base URL with a user name or password in it is not used: take them out.")
+    try:
+        parts = urlsplit(found)
+        known = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # brackets that do not match, a port that is no number
+        known = False
+    if not known:
+        raise InputError(f"{base_url!r} is no base URL: it begins with https:// or http:// and a host.")
     return found
 
 

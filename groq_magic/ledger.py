@@ -94,7 +94,11 @@ class Ledger:
             self._db = sqlite3.connect(
                 self.home / "ledger.sqlite", timeout=10, isolation_level=None, check_same_thread=False
             )
-            self._prepare()
+            try:
+                self._prepare()
+            except BaseException:
+                self._db.close()
+                raise
         except (OSError, sqlite3.Error) as exc:
             raise LedgerError(
                 f"The ledger in {self.home} cannot be opened: {exc}. Nothing was sent. "

@@ -12,7 +12,9 @@ from dataclasses import dataclass
 
 from groq_magic import wire
 from groq_magic.api import IDS_AT_ONCE, Groq
-from groq_magic.errors import ApiError, NoReply
+from groq_magic.errors import ApiError, NoReply, Refused
+
+_NO_LIST = (400, 404, 405)  # how a service answers that has no such list
 
 
 @dataclass
@@ -86,13 +88,16 @@ class Poller:
             try:
                 page = await self._api.batches(wishes)
             except ApiError as exc:
-                _tell(left.values(), exc)
-                return
-            for batch in page.batches:
-                if batch.id in left:
-                    _tell([left.pop(batch.id)], batch)
-                elif batch.id not in wishes:
-                    self._knows_ids = False
+                if not (isinstance(exc, Refused) and exc.status in _NO_LIST):
+                    _tell(left.values(), exc)
+                    return
+                self._knows_ids = False
+            else:
+                for batch in page.batches:
+                    if batch.id in left:
+                        _tell([left.pop(batch.id)], batch)
+                    elif batch.id not in wishes:
+                        self._knows_ids = False
         for batch_id, wish in left.items():
             try:
                 _tell([wish], await self._api.batch(batch_id))

@@ -7,6 +7,7 @@ into a folder that the caller discards on any error: nothing is half cut.
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -63,6 +64,7 @@ class Form:
         before = {k: constant[k] for k in sorted(constant) if k < "messages"}
         after = {k: constant[k] for k in sorted(constant) if k > "messages"}
         try:
+            _check_numbers(constant)
             self._head = _encode(before)[:-1] + (b"," if before else b"") + b'"messages":'
             self._tail = b"," + _encode(after)[1:]
             opening = b"[" if system is None else b"[" + _encode(_message("system", system)) + b","
@@ -76,7 +78,21 @@ class Form:
         if isinstance(prompt, str):
             return self.text_head + _encode(prompt) + self.text_tail
         messages = prompt if self._system is None else [_message("system", self._system), *prompt]
-        return self._head + _encode(messages) + self._tail
+        encoded = _encode(messages)
+        if b"null" in encoded:
+            _check_numbers(messages)
+        return self._head + encoded + self._tail
+
+
+def _check_numbers(value: object) -> None:
+    """Raises ValueError for a number that JSON does not have: the encoder would send `null` in its stead."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"JSON has no {value}")
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if isinstance(value, list | tuple | set | frozenset):
+        for item in value:
+            _check_numbers(item)
 
 
 def _message(role: str, content: str) -> dict[str, str]:
@@ -89,10 +105,14 @@ def fingerprint(endpoint: str, body: bytes) -> bytes:
 
 
 def content_hash(cuts: list[Cut]) -> str:
-    """What a whole submission is known by: 32 hex digits over its requests in order, and over given ids."""
+    """What a whole submission is known by: 32 hex digits over its requests in order, and over given ids.
+
+    Where one shard ends and the next begins makes no difference.
+    """
     state = xxhash.xxh3_128()
     for cut in cuts:
         state.update(cut.fingerprints)
+    for cut in cuts:
         if cut.given_ids:
             with cut.path.open("rb") as file:
                 for line in file:

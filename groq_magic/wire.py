@@ -7,9 +7,11 @@ and one odd line never costs the others. https://console.groq.com/docs/batch
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -60,7 +62,9 @@ def _text(value: object) -> str | None:
 
 
 def _whole(value: object) -> int | None:
-    return int(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+    if isinstance(value, bool) or (isinstance(value, float) and not math.isfinite(value)):
+        return None
+    return int(value) if isinstance(value, int | float) else None
 
 
 def _dict(value: object) -> dict[str, Any]:
@@ -72,11 +76,28 @@ def _list(value: object) -> list[Any]:
 
 
 def decode(data: bytes) -> dict[str, Any]:
-    """The JSON object in `data`. Raises ValueError where it is no JSON or no object."""
-    value = msgspec.json.decode(data)
+    """The JSON object in `data`. Raises ValueError where it is no JSON or no object.
+
+    A character that is broken (half a surrogate pair, a byte that is no UTF-8) becomes a replacement sign.
+    """
+    try:
+        value = msgspec.json.decode(data)
+    except ValueError:
+        value = _mended(data)
+    except RecursionError as exc:
+        raise ValueError("the JSON is nested too deeply") from exc
     if not isinstance(value, dict):
         raise ValueError(f"a JSON object was expected, not {type(value).__name__}")
     return value
+
+
+def _mended(data: bytes) -> object:
+    """JSON with broken characters in it, which a strict reader refuses as a whole."""
+    try:
+        value = json.loads(data.decode("utf-8", "replace"))
+        return json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
+    except RecursionError as exc:
+        raise ValueError("the JSON is nested too deeply") from exc
 
 
 def file_id(data: bytes) -> str:
@@ -151,12 +172,16 @@ def error(data: bytes) -> tuple[str, str]:
 # --- lines of result files ---------------------------------------------------------------------------
 
 
+_MOST_TOKENS = 2**32 - 1
+_Tokens = Annotated[int, msgspec.Meta(ge=0, le=_MOST_TOKENS)]
+
+
 class Usage(msgspec.Struct, frozen=True):
     """Tokens that one request used."""
 
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-    total_tokens: int = 0
+    prompt_tokens: _Tokens = 0
+    completion_tokens: _Tokens = 0
+    total_tokens: _Tokens = 0
 
 
 class _Choice(msgspec.Struct):
@@ -166,6 +191,7 @@ class _Choice(msgspec.Struct):
 class _Body(msgspec.Struct):
     choices: list[_Choice]
     usage: Usage | None = None
+    error: None = None
 
 
 class _Response(msgspec.Struct):
@@ -205,12 +231,13 @@ def outcome(line: bytes) -> tuple[str, str | None, int, int, tuple[str, str] | N
     """
     try:
         found = _decode_line(line)
-    except msgspec.ValidationError:
+    except (ValueError, RecursionError):
         pass
     else:
-        if found.response.status_code == 200 and (choices := found.response.body.choices):
-            used = found.response.body.usage or _NO_USAGE
-            return found.custom_id, choices[0].finish_reason, used.prompt_tokens, used.completion_tokens, None
+        body = found.response.body
+        if found.custom_id and found.response.status_code == 200 and body.choices:
+            used, finish = body.usage or _NO_USAGE, body.choices[0].finish_reason or None
+            return found.custom_id, finish, used.prompt_tokens, used.completion_tokens, None
     full = reply(line)
     return (
         full.custom_id,
@@ -240,10 +267,14 @@ def reply(line: bytes) -> Reply:
         reasoning=_text(message.get("reasoning")),
         finish_reason=_text(choice.get("finish_reason")),
         model=_text(body.get("model")),
-        usage=Usage(*(_whole(usage.get(key)) or 0 for key in Usage.__struct_fields__)),
+        usage=Usage(*(_tokens(usage.get(key)) for key in Usage.__struct_fields__)),
         error=_line_error(raw, response, body),
         raw=raw,
     )
+
+
+def _tokens(value: object) -> int:
+    return min(max(_whole(value) or 0, 0), _MOST_TOKENS)
 
 
 def _body(value: object) -> dict[str, Any]:

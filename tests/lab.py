@@ -220,8 +220,8 @@ class Notebook:
         """Closes the notebook's tab without asking; what was not saved is lost."""
         self.page.evaluate(f"() => {{ {_PANEL}.context.model.dirty = false; {_PANEL}.close(); }}")
 
-    def pictures(self, folder: Path, name: str) -> None:
-        """Writes `NAME-light.png` and `NAME-dark.png`; the light theme is left on."""
+    def pictures(self, folder: Path, name: str, card: Locator) -> None:
+        """Writes `NAME-light.png` and `NAME-dark.png`, and the card alone as `card-NAME-….png`."""
         folder.mkdir(parents=True, exist_ok=True)
         for suffix, theme in (("dark", "JupyterLab Dark"), ("light", "JupyterLab Light")):
             self.page.evaluate(
@@ -233,6 +233,7 @@ class Notebook:
             # Lab covers the page with its splash screen while a theme loads.
             self.page.locator("#jupyterlab-splash").wait_for(state="detached", timeout=10_000)
             self.page.screenshot(path=folder / f"{name}-{suffix}.png")
+            card.screenshot(path=folder / f"card-{name}-{suffix}.png")
 
 
 def wait_until(page: Page, true: Callable[[], object], timeout: float = 30, what: str = "") -> None:

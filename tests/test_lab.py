@@ -48,7 +48,7 @@ def pictures(tmp_path: Path) -> Path:
 
 def test_the_bar_moves_and_the_saved_card_needs_no_kernel(lab: Lab, browser: Browser, pictures: Path) -> None:
     """The bar moves while the next cell sleeps; reopened without a kernel, the end card is there."""
-    lab.write("moves.ipynb", [START, BATCH, "import time\ntime.sleep(7)", "answers.wait()"])
+    lab.write("moves.ipynb", [START, BATCH, "import time\ntime.sleep(7)", "answers.wait(); None"])
     page = lab.page(browser)
     notebook = Notebook(page, "moves.ipynb")
     notebook.run(0)
@@ -66,10 +66,10 @@ def test_the_bar_moves_and_the_saved_card_needs_no_kernel(lab: Lab, browser: Bro
 
     wait_until(page, moved, timeout=15, what="the bar to move")
     assert notebook.count(2) is None, "the bar must move while the cell is busy"
-    notebook.pictures(pictures, "running")
+    notebook.pictures(pictures, "running", card)
     notebook.run(3)
     card.get_by_text("completed").first.wait_for()
-    notebook.pictures(pictures, "completed")
+    notebook.pictures(pictures, "completed", card)
     notebook.save()
     notebook.shut_down_kernel()
     notebook.close()
@@ -82,12 +82,12 @@ def test_the_bar_moves_and_the_saved_card_needs_no_kernel(lab: Lab, browser: Bro
     assert not notebook.has_kernel()
     notebook.outputs(1).get_by_text("completed").first.wait_for()
     assert page.get_by_text(re.compile("model not found|Error displaying widget", re.I)).count() == 0
-    notebook.pictures(pictures, "reopened")
+    notebook.pictures(pictures, "reopened", notebook.outputs(1))
 
 
 def test_cancel_asks_once_and_ends_the_batch(lab: Lab, browser: Browser, pictures: Path) -> None:
     """With an idle kernel Cancel asks once, and the card then ends as cancelled."""
-    lab.write("cancel.ipynb", [START, BATCH, "answers.wait()", "print(answers.done)"])
+    lab.write("cancel.ipynb", [START, BATCH, "answers.wait(); print(answers.done)"])
     page = lab.page(browser)
     notebook = Notebook(page, "cancel.ipynb")
     notebook.run(0)
@@ -95,10 +95,10 @@ def test_cancel_asks_once_and_ends_the_batch(lab: Lab, browser: Browser, picture
     notebook.wait_for_kernel("idle")
     card = notebook.outputs(1)
     card.get_by_role("button", name=re.compile("^Cancel")).click()
-    notebook.pictures(pictures, "asks")
-    card.get_by_role("button", name=re.compile("^(Yes|Really)")).click()
+    notebook.pictures(pictures, "asks", card)
+    card.get_by_role("button", name=re.compile("^Yes")).click()
     card.get_by_text("cancelled").first.wait_for(timeout=30_000)
     notebook.run(2)
-    notebook.run(3)
-    assert notebook.outputs(3).inner_text().strip() == "True"
-    notebook.pictures(pictures, "cancelled")
+    assert notebook.outputs(2).get_by_text("True", exact=True).count() == 1
+    assert card.get_by_role("button").count() == 0
+    notebook.pictures(pictures, "cancelled", card)

@@ -101,6 +101,16 @@ def test_result_files_are_listed_though_nobody_looked(desk: Desk) -> None:
     assert sorted(purposes) == ["batch", "batch_output", "batch_output"]
 
 
+def test_an_ended_batch_leaves_nothing_to_work_on(desk: Desk) -> None:
+    """What only a batch under way needs is dropped at its end, also when its file was turned down."""
+    desk.create(TEN)
+    assert list((desk.home / "work").iterdir())
+    desk.run(TEN)
+    desk.run("no json")
+    desk.ask("GET", "/files")
+    assert not list((desk.home / "work").iterdir())
+
+
 def test_many_looks_at_once_write_the_results_once(desk: Desk) -> None:
     """Looks that meet the end at the same moment all show the same files, and no other files are left."""
     batch = desk.create(TEN)

@@ -108,7 +108,7 @@ class Answer:
         status = self._rows.status[self._row]
         if status in (PENDING, OK, CUT):
             return None
-        if self._reply and self._reply.error:
+        if self._rows.not_sent is None and self._reply and self._reply.error:
             return AnswerError(*self._reply.error)
         return AnswerError(*self._rows.end(self._row))
 
@@ -139,7 +139,8 @@ class Answers(Sequence[Answer]):
         picked: Sequence[int] | None = None,
     ) -> None:
         self.name = name
-        self._rows, self._verbs, self._frame = rows, verbs, frame
+        self._rows, self._verbs = rows, verbs
+        self._frame = frames.kept(frame) if picked is None else frame
         self._picked = range(len(rows)) if picked is None else picked
         # For whoever shows a card: what to do now and then while someone waits, and whether the running cell
         # shows this batch already.
@@ -188,7 +189,7 @@ class Answers(Sequence[Answer]):
 
     @property
     def _part(self) -> bool:
-        return len(self._picked) != len(self._rows)
+        return self._picked != range(len(self._rows))
 
     @property
     def job_id(self) -> str:
@@ -260,33 +261,30 @@ class Answers(Sequence[Answer]):
         rows = [row for row in self._picked if wanted(self._rows.status[row])]
         return Answers(self.name, self._rows, self._verbs, frame=self._frame, picked=rows)
 
-    def _check(self, what: str) -> None:
-        """A part whose rows have all ended may be read before the whole has."""
-        if self._rows.not_sent is not None or any(self._rows.status[row] == PENDING for row in self._picked):
+    def _check(self, what: str, partial: bool = False) -> None:
+        """A part whose rows have all ended may be read before the whole has; `partial` is never too early."""
+        early = not partial and any(self._rows.status[row] == PENDING for row in self._picked)
+        if early or self._rows.not_sent is not None:
             self._rows.check_done(what)
 
     def to_dicts(self, *, partial: bool = False) -> list[dict[str, Any]]:
         """One dict for each prompt. `partial` takes what is there now."""
-        if not partial:
-            self._check("The table")
+        self._check("The table", partial)
         return frames.dicts(self)
 
     def to_pandas(self, *, partial: bool = False) -> pandas.DataFrame:
         """A pandas frame: the source's columns and index where it was a table, then the answers' columns."""
-        if not partial:
-            self._check("The frame")
+        self._check("The frame", partial)
         return frames.to_pandas(self)
 
     def to_polars(self, *, partial: bool = False) -> polars.DataFrame:
         """A Polars frame: the source's columns where it was a table, then the answers' columns."""
-        if not partial:
-            self._check("The frame")
+        self._check("The frame", partial)
         return frames.to_polars(self)
 
     def to_arrow(self, *, partial: bool = False) -> pyarrow.Table:
         """An Arrow table: the source's columns where it was a table, then the answers' columns."""
-        if not partial:
-            self._check("The table")
+        self._check("The table", partial)
         return frames.to_arrow(self)
 
     def __repr__(self) -> str:

@@ -50,7 +50,8 @@ def answer_line(answer: Answer) -> str:
 def status_line(answers: Answers) -> str:
     """`<Answers 'answers': 1,204 prompts, completed: 1,200 ok, 4 failed>`."""
     counts = ", ".join(f"{n:,} {status}" for status, n in answers.counts.items())
-    return f"<Answers {answers.name!r}: {len(answers):,} prompts, {answers.status}: {counts}>"
+    prompts = "1 prompt" if len(answers) == 1 else f"{len(answers):,} prompts"
+    return f"<Answers {answers.name!r}: {prompts}, {answers.status}{f': {counts}' if counts else ''}>"
 
 
 def _picked(answers: Answers) -> list[Answer]:

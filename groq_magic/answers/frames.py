@@ -19,13 +19,30 @@ if TYPE_CHECKING:
     from groq_magic.answers.answers import Answer, Answers
 
 
+_COUNTS = ("prompt_tokens", "completion_tokens")
+_ADDED = ("answer", "answer_status", "answer_error", "answer_finish", *_COUNTS)
+
+
+def kept(frame: object | None) -> object | None:
+    """The source table, out of reach of what is done to the user's own later; its data is not copied."""
+    if frame is None:
+        return None
+    from narwhals import dependencies as known
+
+    if known.is_pandas_dataframe(frame):
+        return frame.copy(deep=False)
+    return frame.clone() if known.is_polars_dataframe(frame) else frame
+
+
 def _row(answer: Answer) -> dict[str, Any]:
-    usage = answer.usage
+    if answer.status == "pending":
+        return dict.fromkeys(_ADDED) | {"answer_status": "pending"}
+    usage, error = answer.usage, answer.error
     return {
-        "answer": None if answer.status == "pending" else answer.text,
+        "answer": answer.text,
         "answer_status": answer.status,
-        "answer_error": str(answer.error) if answer.error else None,
-        "answer_finish": None if answer.status == "pending" else answer.finish_reason,
+        "answer_error": str(error) if error else None,
+        "answer_finish": answer.finish_reason,
         "prompt_tokens": usage.prompt_tokens if usage else None,
         "completion_tokens": usage.completion_tokens if usage else None,
     }
@@ -47,11 +64,15 @@ def to_pandas(answers: Answers) -> pandas.DataFrame:
     import pandas as pd
 
     frame = _source(answers)
-    if frame is None:
-        return pd.DataFrame(_columns(answers, ()) if len(answers) else None)
-    given: pandas.DataFrame = frame.to_pandas()
+    given = pd.DataFrame(index=pd.RangeIndex(len(answers))) if frame is None else frame.to_pandas()
     columns = _columns(answers, given.columns)
-    return given.assign(**{name: pd.Series(values, index=given.index) for name, values in columns.items()})
+    return given.assign(
+        **{
+            # Int64 knows missing values: other integers would become floats beside them
+            name: pd.Series(values, given.index, dtype="Int64" if name.startswith(_COUNTS) else None)
+            for name, values in columns.items()
+        }
+    )
 
 
 def to_polars(answers: Answers) -> polars.DataFrame:
@@ -85,9 +106,6 @@ def to_arrow(answers: Answers) -> pyarrow.Table:
     return given
 
 
-_COUNTS = ("prompt_tokens", "completion_tokens")
-
-
 def _source(answers: Answers) -> Any:
     """The user's table, through Narwhals, cut to these answers' rows; None where there was none."""
     if answers._frame is None:
@@ -104,8 +122,7 @@ def _columns(answers: Answers, taken: Iterable[str]) -> dict[str, list[Any]]:
     if answers._frame is None:
         columns["id"] = [answer.custom_id for answer in answers]
         columns["prompt"] = [_as_text(answer.prompt) for answer in answers]
-    names = rows[0] if rows else ()
-    columns |= {name: [row[name] for row in rows] for name in names}
+    columns |= {name: [row[name] for row in rows] for name in _ADDED}
     return _renamed(columns, taken)
 
 

@@ -161,7 +161,7 @@ class Rows:
 
     def reply(self, row: int) -> wire.Reply | None:
         """The line that answered a row, or None where none came. Raises StillRunning, NotSent."""
-        if self.status[row] == PENDING:
+        if self.status[row] == PENDING or self.not_sent is not None:
             self.check_done(f"The answer to row {row}")
         if self._file[row] == _NOWHERE:
             return None

@@ -43,7 +43,7 @@ class PlainCard:
     """The card as text in a notebook's output, updated in place."""
 
     def __init__(self) -> None:
-        self._handle: Any = display({"text/plain": ""}, raw=True, display_id=True)  # type: ignore[no-untyped-call]
+        self._handle: Any = display({"text/plain": ""}, raw=True, display_id=True)
         self._drawn = ""
 
     def __call__(self, snapshot: Snapshot) -> None:

@@ -13,7 +13,15 @@ from html import escape
 from groq_magic.job import Problem, Snapshot
 
 _SIGNS = {"completed": "✓", "sending": "▲", "not sent": "!", "failed": "!", "expired": "!", "cancelled": "■"}
-_TONES = {"completed": "ok", "not sent": "bad", "failed": "bad", "expired": "bad", "unsure": "bad"}
+_IDS_SHOWN = 20
+_TONES = {
+    "completed": "ok",
+    "not sent": "bad",
+    "failed": "bad",
+    "expired": "bad",
+    "unsure": "bad",
+    "cancelled": "rest",
+}
 
 STYLE = """<style>
 .gm{--gm-ok:#1a7f4b;--gm-bad:#b3261e;--gm-run:#1f5fbf;--gm-rest:#e4e6ea;--gm-soft:#5a5a5a}
@@ -25,6 +33,7 @@ color:var(--jp-ui-font-color1,#1b1b1b)}
 border-radius:6px;max-width:620px;padding:10px 14px;margin:4px 0;box-sizing:border-box}
 .gm-card .widget-html,.gm-card .widget-html-content{line-height:1.45!important;height:auto;margin:0;
 overflow:visible;width:100%}
+.gm-card .widget-button{flex:none;width:auto}.gm-card .gm-hint{flex:1;margin-left:8px}
 .gm-head{display:flex;flex-wrap:wrap;align-items:baseline;gap:2px 8px}
 .gm-head b,.gm code{font-family:var(--jp-code-font-family,ui-monospace,monospace)}
 .gm-head b{font-size:14px}.gm code{font-size:12px;background:none;color:inherit;padding:0;
@@ -36,7 +45,8 @@ white-space:nowrap;color:var(--gm-soft)}.gm-sandbox{border-style:dashed;font-wei
 .gm-ok .gm-word{color:var(--gm-ok)}.gm-bad .gm-word{color:var(--gm-bad)}
 .gm progress{display:block;width:100%;height:8px;margin:8px 0 6px;border:0;border-radius:4px;overflow:hidden;
 appearance:none;-webkit-appearance:none;background:var(--gm-rest);--gm-fill:var(--gm-run)}
-.gm-ok progress,.gm-bad progress{--gm-fill:var(--gm-ok)}
+.gm-rest .gm-word{color:var(--gm-soft)}
+.gm-ok progress,.gm-bad progress,.gm-rest progress{--gm-fill:var(--gm-ok)}
 .gm progress::-webkit-progress-bar{background:var(--gm-rest)}
 .gm progress::-webkit-progress-value{background:linear-gradient(90deg,var(--gm-fill) 0 var(--gm-split,100%),
 var(--gm-bad) var(--gm-split,100%) 100%)}
@@ -71,7 +81,7 @@ def head(s: Snapshot) -> str:
     sign = _SIGNS.get(s.status, "!" if tone(s) == "bad" else "●")
     word = f'<span class="gm-word">{sign} {escape(_word(s))}</span>'
     return (
-        f'<div class="gm gm-{tone(s)}"><div class="gm-head"><b>{escape(s.name)}</b>'
+        f'<div class="gm gm-{tone(s)}"><div class="gm-head"><b>{escape(s.name)}</b> '
         f'<span class="gm-soft gm-grow">{escape(s.model)} · {s.prompts:,} {_prompts(s)}{files}</span> '
         f"{badge} {word}</div></div>"
     )
@@ -84,7 +94,11 @@ def body(s: Snapshot) -> str:
 
 def details(s: Snapshot) -> str:
     """What is folded away: the batches' ids and the first prompt as it was sent."""
-    ids = "".join(f"<div><code>{escape(found)}</code></div>" for found in s.batch_ids)
+    ids = "".join(f"<div><code>{escape(found)}</code></div>" for found in s.batch_ids[:_IDS_SHOWN])
+    if len(s.batch_ids) > _IDS_SHOWN:
+        ids += (
+            f"<div>and {len(s.batch_ids) - _IDS_SHOWN:,} more: <code>{escape(s.name)}.batch_ids</code></div>"
+        )
     parts = [f"<details><summary>ids</summary>{ids}<div>job <code>{escape(s.job_id)}</code></div></details>"]
     if s.first_prompt:
         parts.append(f"<details><summary>first prompt</summary><pre>{escape(s.first_prompt)}</pre></details>")
@@ -126,7 +140,7 @@ def static(s: Snapshot) -> str:
     table = f"<table><tbody>{rows}</tbody></table>" if rows else ""
     ids = " ".join(f"<code>{escape(found)}</code>" for found in s.batch_ids[:3])
     more = f" and {len(s.batch_ids) - 3} more" if len(s.batch_ids) > 3 else ""
-    foot = f'<div class="gm-foot"><span>{_all_of_them(s)}</span><span>{ids}{more}</span></div>'
+    foot = f'<div class="gm-foot"><span>{_all_of_them(s)}</span> <span>{ids}{more}</span></div>'
     return (
         f'{STYLE}<div class="gm-card">{head(s)}<div class="gm gm-{tone(s)}">{_say(s)}{_bar(s)}{_numbers(s)}'
         f"{_times(s)}{table}{_problems(s.problems)}{foot}</div></div>"
@@ -190,10 +204,8 @@ def _sentences(s: Snapshot) -> tuple[str, str]:
         sent = f" {s.shards_sent:,} of {s.shards:,} files are sent." if s.shards > 1 else ""
         return "Sending: keep this kernel.", f"{s.meaning}{sent}{reused}"
     if s.phase == "at_groq":
-        return (
-            f"{where}: you may close this.",
-            f"Collect before {_day(s.collect_before)}. {s.meaning}{reused}",
-        )
+        until = "" if s.sandbox else f"Collect before {_day(s.collect_before)}. "
+        return f"{where}: you may close this.", f"{until}{s.meaning}{reused}"
     if s.phase == "collecting":
         return "Collecting the answers.", reused.strip()
     return "", f"{s.meaning}{reused}".strip()
@@ -247,16 +259,16 @@ def _sparkline(history: Sequence[tuple[float, int]]) -> str:
 
 
 def _times(s: Snapshot) -> str:
+    begun = _when(s.created_at)
     if s.done:
-        said = (
-            f"{_when(s.created_at)} – {_when(s.ended_at)}" if s.ended_at else f"begun {_when(s.created_at)}"
-        )
+        ended = _when(s.ended_at) if s.ended_at else ""
+        if ended[:-5] == begun[:-5]:  # the same day
+            ended = ended[-5:]
+        said = f"{begun} – {ended}" if ended else f"begun {begun}"
     else:
-        said = f"begun {_when(s.created_at)}"
-        said += f" · expires {_when(s.expires_at)}" if s.expires_at else ""
-        said += (
-            f" · checked {time.strftime('%H:%M:%S', time.localtime(s.checked_at))}" if s.checked_at else ""
-        )
+        expires = f" · expires {_when(s.expires_at)}" if s.expires_at else ""
+        checked = time.strftime(" · checked %H:%M:%S", time.localtime(s.checked_at)) if s.checked_at else ""
+        said = f"begun {begun}{expires}{checked}"
     return f'<div class="gm-soft">{said}</div>'
 
 

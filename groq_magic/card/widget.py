@@ -40,17 +40,16 @@ class Card:
         self._drawn_at = 0.0
         self._later: asyncio.TimerHandle | None = None
         self._closed = False
+        style = ipywidgets.HTML(picture.STYLE)  # by itself, so that it is sent once
         self._head, self._body, self._details, self._spoken = (ipywidgets.HTML() for _ in range(4))
         self._buttons = ipywidgets.HBox([])
-        self._box = ipywidgets.VBox([self._head, self._body, self._buttons, self._details, self._spoken])
+        self._box = ipywidgets.VBox(
+            [style, self._head, self._body, self._buttons, self._details, self._spoken]
+        )
         self._box.add_class("gm-card")
         self._offer()
-        self._receipt: Any = display(  # type: ignore[no-untyped-call]
-            {"text/html": "", "text/plain": ""}, raw=True, display_id=True
-        )
-        self._card: Any = display(  # type: ignore[no-untyped-call]
-            self._box, display_id=True
-        )
+        self._receipt: Any = display({"text/html": "", "text/plain": ""}, raw=True, display_id=True)
+        self._card: Any = display(self._box, display_id=True)
 
     # --- drawing --------------------------------------------------------------------------------------
 
@@ -72,7 +71,7 @@ class Card:
         with self._lock:
             if self._closed:
                 return
-            self._set(self._head, picture.STYLE + picture.head(snapshot))
+            self._set(self._head, picture.head(snapshot))
             self._set(self._body, picture.body(snapshot))
             self._set(self._details, picture.details(snapshot))
             self._set(self._spoken, picture.announcement(snapshot))
@@ -128,6 +127,7 @@ class Card:
 
     def _row(self, said: str, *buttons: ipywidgets.Button) -> None:
         hint = ipywidgets.HTML(f'<span class="gm gm-soft" style="font-size:12px">{said}</span>')
+        hint.add_class("gm-hint")
         self._buttons.children = (*buttons, hint)
 
     def _button(

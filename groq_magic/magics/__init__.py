@@ -91,5 +91,7 @@ def unload(shell: InteractiveShell) -> None:
     for kind, names in _loaded.magics.items():
         for name in names:
             shell.magics_manager.magics[kind].pop(name, None)
+    configured: list[Any] = shell.configurables
+    configured.remove(_loaded)  # where Magics put it, for %config
     _loaded = None
     client.leave()

@@ -1,0 +1,200 @@
+import traceback
+from pathlib import Path
+
+import pytest
+
+from groq_magic import errors, keys
+from groq_magic.errors import GroqMagicError, InputError, KeyMissing
+
+KEY, OTHER = "gsk_fromEnvironment0001", "gsk_fromDotEnv00000002"
+
+
+def dotenv(folder: Path, *lines: str) -> Path:
+    """A `.env` with these lines."""
+    path = folder / ".env"
+    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    return path
+
+
+def test_the_environment_comes_before_a_dotenv(tmp_path: Path) -> None:
+    """Where both hold a key, the environment's is used."""
+    dotenv(tmp_path, f"GROQ_API_KEY={OTHER}")
+    found = keys.find({"GROQ_API_KEY": KEY}, tmp_path)
+    assert (found.key, found.key_from) == (KEY, "GROQ_API_KEY")
+
+
+@pytest.mark.parametrize("environ", [{}, {"GROQ_API_KEY": ""}, {"GROQ_API_KEY": "  "}])
+def test_a_dotenv_beside_the_notebook_is_used(environ: dict[str, str], tmp_path: Path) -> None:
+    """Without a key in the environment, an empty one included, the `.env` in the folder gives it."""
+    path = dotenv(tmp_path, "# mine", f'GROQ_API_KEY="{OTHER}"')
+    found = keys.find(environ, tmp_path)
+    assert (found.key, found.key_from, found.base_url) == (OTHER, str(path), "https://api.groq.com")
+
+
+def test_a_dotenv_in_a_parent_folder_is_used(tmp_path: Path) -> None:
+    """A `.env` above the working folder counts, and the nearest one wins."""
+    inner = tmp_path / "course" / "lesson"
+    inner.mkdir(parents=True)
+    dotenv(tmp_path, f"GROQ_API_KEY={KEY}")
+    assert keys.find({}, inner).key == KEY
+    dotenv(inner.parent, f"GROQ_API_KEY={OTHER}")
+    assert keys.find({}, inner).key == OTHER
+
+
+def test_the_working_folder_is_where_the_search_begins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a folder named, the process's own is taken."""
+    dotenv(tmp_path, f"GROQ_API_KEY={OTHER}")
+    monkeypatch.chdir(tmp_path)
+    assert keys.find({}).key == OTHER
+
+
+def test_a_dotenv_is_not_expanded(tmp_path: Path) -> None:
+    """`$` in a value is text: a file cannot draw other variables into a key."""
+    dotenv(tmp_path, "GROQ_API_KEY=gsk_${HOME}")
+    assert keys.find({}, tmp_path).key == "gsk_${HOME}"
+
+
+def test_without_a_key_the_error_names_the_ways_to_give_one(tmp_path: Path) -> None:
+    """No key at all is an error that names the sandbox, `.env` and the environment."""
+    dotenv(tmp_path, "OTHER=1")
+    with pytest.raises(KeyMissing) as caught:
+        keys.find({}, tmp_path)
+    assert all(way in str(caught.value) for way in ("%groq sandbox", ".env", "GROQ_API_KEY"))
+
+
+URL = "https://proxy.example"
+
+
+@pytest.mark.parametrize(
+    ("environ", "lines", "base_url"),
+    [
+        ({"GROQ_API_KEY": KEY, "GROQ_BASE_URL": URL}, [], URL),
+        ({"GROQ_API_KEY": KEY}, [f"GROQ_BASE_URL={URL}"], keys.GROQ),
+        ({"GROQ_API_KEY": KEY}, [f"GROQ_BASE_URL={URL}", f"GROQ_API_KEY={OTHER}"], keys.GROQ),
+        ({}, [f"GROQ_BASE_URL={URL}", f"GROQ_API_KEY={OTHER}"], URL),
+        (
+            {"GROQ_BASE_URL": "https://mine.example"},
+            [f"GROQ_BASE_URL={URL}", f"GROQ_API_KEY={OTHER}"],
+            "https://mine.example",
+        ),
+        ({"GROQ_API_KEY": KEY, "GROQ_BASE_URL": " "}, [], keys.GROQ),
+    ],
+)
+def test_a_base_url_of_a_dotenv_counts_only_with_its_key(
+    environ: dict[str, str], lines: list[str], base_url: str, tmp_path: Path
+) -> None:
+    """A stranger's file cannot send the key of the environment elsewhere."""
+    dotenv(tmp_path, *lines)
+    found = keys.find(environ, tmp_path)
+    assert (found.base_url, found.id) == (base_url, base_url)
+
+
+@pytest.mark.parametrize(
+    ("given", "root"),
+    [
+        ("https://api.groq.com", "https://api.groq.com"),
+        ("https://api.groq.com/", "https://api.groq.com"),
+        ("https://api.groq.com/openai/v1", "https://api.groq.com"),
+        (" https://api.groq.com/openai/v1/ ", "https://api.groq.com"),
+        ("http://127.0.0.1:8000", "http://127.0.0.1:8000"),
+        ("https://gateway.example/groq/openai/v1", "https://gateway.example/groq"),
+    ],
+)
+def test_a_base_url_is_taken_with_and_without_its_path(given: str, root: str) -> None:
+    """`/openai/v1` and a slash at the end make no other service."""
+    assert keys.root(given) == root
+
+
+@pytest.mark.parametrize(
+    "given", ["api.groq.com", "ftp://api.groq.com", "https://", "", "http://[::1", "http://a:b", "x y"]
+)
+def test_what_is_no_base_url_is_refused(given: str) -> None:
+    """Without scheme or host, or with a host that is none, an error says how a base URL begins."""
+    with pytest.raises(InputError, match="is no base URL"):
+        keys.root(given)
+
+
+@pytest.mark.parametrize("scheme", ["https", "ftp"])
+def test_a_password_in_a_base_url_is_refused_and_not_shown(scheme: str) -> None:
+    """A user name or password in the URL is not used, and not repeated in the error."""
+    with pytest.raises(InputError) as caught:
+        keys.root(f"{scheme}://me:secret@proxy.example")
+    assert "secret" not in str(caught.value)
+
+
+BAD = ["gsk_with space", "gsk_with\nnewline", "gsk_with\ttab", "gsk_with\u00e9", "gsk_with\u200b", "gsk_\x00"]
+
+
+@pytest.mark.parametrize("key", BAD)
+def test_a_key_that_cannot_be_one_is_refused_without_showing_it(key: str) -> None:
+    """A space, line break or foreign sign in a key names its place and keeps the key to itself."""
+    with pytest.raises(InputError, match="The key in GROQ_API_KEY holds") as caught:
+        keys.find({"GROQ_API_KEY": key})
+    assert "with" not in str(caught.value).replace("without", "")
+
+
+def test_white_space_around_a_key_is_cut_off(tmp_path: Path) -> None:
+    """A line break after a pasted key does no harm."""
+    assert keys.find({"GROQ_API_KEY": f" {KEY}\n"}, tmp_path).key == KEY
+
+
+def test_a_key_is_never_in_a_repr(tmp_path: Path) -> None:
+    """What is printed of a service names its key's fingerprint at most."""
+    found = keys.find({"GROQ_API_KEY": KEY}, tmp_path)
+    assert KEY not in f"{found!r} {found} {found.key_fingerprint} {found.badge}"
+    assert KEY[4:] not in repr(found)
+
+
+def test_fingerprints_tell_keys_apart() -> None:
+    """Eight hex digits, the same for the same key and others for another."""
+    one, same, other = (keys.find({"GROQ_API_KEY": key}).key_fingerprint for key in (KEY, KEY, OTHER))
+    assert one == same != other
+    assert len(one) == 8
+    assert int(one, 16) >= 0
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        (f"key {KEY} refused", "key gsk_… refused"),
+        (f"{KEY},{OTHER}", "gsk_…,gsk_…"),
+        ("Bearer gsk_a-b_C9'", "Bearer gsk_…'"),
+        ("nothing here", "nothing here"),
+    ],
+)
+def test_whatever_looks_like_a_key_is_blacked_out(text: str, shown: str) -> None:
+    """Every key in a text is replaced, and the rest of it stays."""
+    assert errors.redact(text) == shown
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        GroqMagicError(f"a {KEY}"),
+        InputError(f"a {KEY}"),
+        errors.Refused(401, "invalid_api_key", f"Invalid API Key {KEY}"),
+        errors.NoReply(f"a {KEY}", maybe_done=False),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_no_error_of_ours_holds_a_key(error: GroqMagicError) -> None:
+    """Neither text, repr, message nor traceback of an error shows a key that was in its words."""
+    shown = "".join(traceback.format_exception(error)) + f"{error} {error!r} {error.message} {error.args}"
+    assert KEY not in shown
+    assert "gsk_…" in shown
+
+
+@pytest.mark.parametrize(
+    ("service_id", "base_url", "badge"),
+    [
+        ("sandbox:1", "file:///tmp/x", "SANDBOX: not a model"),
+        ("sandbox:1", "http://127.0.0.1:8000", "SANDBOX: not a model"),
+        ("https://api.groq.com", "https://api.groq.com", "api.groq.com"),
+        ("http://localhost:8000", "http://localhost:8000", "localhost:8000"),
+    ],
+)
+def test_the_badge_says_where_prompts_go(service_id: str, base_url: str, badge: str) -> None:
+    """A host by its name, a sandbox as what it is."""
+    assert keys.badge(service_id, base_url) == badge
