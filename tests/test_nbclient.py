@@ -1,0 +1,67 @@
+"""Notebooks that are run without a browser: what nbclient (and so papermill and nbmake) finds in the file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+from tests.kernel import clean_environment
+
+pytestmark = pytest.mark.kernel
+
+# A batch of two seconds: long enough that the cell returns before its end.
+LOAD = "%load_ext groq_magic\nfrom groq_magic import client\nclient.use_sandbox(pace_s=2); None"
+PROMPTS = "Name a colour.\nName a fruit."
+
+
+def executed(
+    python: str, home: Path, cells: list[str], monkeypatch: pytest.MonkeyPatch
+) -> list[list[nbformat.NotebookNode]]:
+    """Runs the cells as a notebook in a kernel of this Python; the outputs of each cell."""
+    spec_folder = home / "specs" / "kernels" / "tested"
+    spec_folder.mkdir(parents=True)
+    spec = {
+        "argv": [python, "-m", "ipykernel_launcher", "-f", "{connection_file}"],
+        "display_name": "tested",
+        "language": "python",
+        "env": clean_environment(home),
+    }
+    (spec_folder / "kernel.json").write_text(json.dumps(spec))
+    monkeypatch.setenv("JUPYTER_PATH", str(home / "specs"))
+    node = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    NotebookClient(
+        node, kernel_name="tested", timeout=60, resources={"metadata": {"path": str(home)}}
+    ).execute()
+    return [cell.outputs for cell in node.cells]
+
+
+def shown(outputs: list[nbformat.NotebookNode]) -> str:
+    """All the HTML that a cell shows."""
+    return "\n".join(output.data.get("text/html", "") for output in outputs if "data" in output)
+
+
+def widgets(outputs: list[nbformat.NotebookNode]) -> list[nbformat.NotebookNode]:
+    """Outputs that need a kernel to be seen."""
+    return [o for o in outputs if "application/vnd.jupyter.widget-view+json" in o.get("data", {})]
+
+
+@pytest.mark.parametrize(
+    ("cells", "card"),
+    [
+        pytest.param([LOAD, f"%%groq_batch answers --wait\n{PROMPTS}"], 1, id="--wait"),
+        pytest.param([LOAD, f"%%groq_batch answers\n{PROMPTS}", "answers.wait(); None"], 1, id="wait()"),
+        pytest.param([LOAD, f"%%groq_batch answers\n{PROMPTS}", "%groq wait answers"], 1, id="%groq wait"),
+    ],
+)
+def test_waiting_returns_with_the_static_card_in_the_file(
+    kernel_python: str, tmp_path: Path, cells: list[str], card: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However one waits, the batch's cell then holds the static card, and no widget."""
+    outputs = executed(kernel_python, tmp_path, cells, monkeypatch)[card]
+    assert "✓ completed" in shown(outputs)
+    assert "run this cell again to go on" not in shown(outputs)
+    assert widgets(outputs) == []
