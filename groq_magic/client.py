@@ -6,14 +6,15 @@ import os
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from groq_magic import api, keys, loop, prompts, shards, wire
 from groq_magic.answers import Answers, Rows, Source, Verbs
 from groq_magic.errors import InputError, KeyMissing
-from groq_magic.job import Job, Shard
+from groq_magic.job import Job, Shard, Snapshot
 from groq_magic.keys import Service
 from groq_magic.ledger import Ledger, default_home, new_job_id
 from groq_magic.pipeline import Run
@@ -114,6 +115,8 @@ def _sandbox_at(url: str) -> Service:
 
 def _service_of(job: Job) -> Service:
     """The service that a job was sent to. Raises KeyMissing, InputError."""
+    if _chosen is not None and _chosen.id == job.service:
+        return _chosen
     if job.service.startswith("sandbox:"):
         store_id = job.service.removeprefix("sandbox:")
         if job.base_url.startswith("file:"):
@@ -305,8 +308,15 @@ def _verbs(run: Run) -> Verbs:
 
 
 def watch(answers: Answers, observer: Observer) -> None:
-    """Hands the observer a Snapshot of the batch now and at every change, on the loop's thread."""
-    loop.run(_runs[answers.job_id].view.watch(observer))
+    """Hands the observer a Snapshot of the batch now and at every change, on the loop's thread.
+
+    It goes by the name of these Answers: one batch may be held under several.
+    """
+
+    def named(snapshot: Snapshot) -> None:
+        observer(replace(snapshot, name=answers.name))
+
+    loop.run(_runs[answers.job_id].view.watch(named))
 
 
 def check_now(answers: Answers) -> None:
@@ -348,13 +358,13 @@ def batches() -> list[tuple[Job, list[Shard]]]:
     return [(job, book.shards(job.job_id)) for job in reversed(book.jobs())]
 
 
-def leave() -> None:
-    """Stops watching everything; the batches run on and can be attached to."""
+def leave() -> Future[None]:
+    """Stops watching everything; the batches run on and can be attached to. Resolves when all is let go."""
     with _lock:
         runs, connections = list(_runs.values()), list(_connections.values())
         _runs.clear()
         _connections.clear()
-    loop.submit(_leave(runs, connections))
+    return loop.submit(_leave(runs, connections))
 
 
 async def _leave(runs: list[Run], connections: list[tuple[api.Groq, Poller]]) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -67,11 +67,7 @@ def find(environ: Mapping[str, str] = os.environ, folder: Path | None = None) ->
     base_url = environ.get("GROQ_BASE_URL", "").strip()
     if key := environ.get("GROQ_API_KEY", "").strip():
         return _service(key, "GROQ_API_KEY", base_url)
-    path = _dotenv(folder or Path.cwd())
-    if path is not None:
-        from dotenv import dotenv_values
-
-        values = dotenv_values(path, interpolate=False)
+    for path, values in _dotenvs(folder or Path.cwd()):
         if key := (values.get("GROQ_API_KEY") or "").strip():
             return _service(key, str(path), base_url or (values.get("GROQ_BASE_URL") or "").strip())
     raise KeyMissing(
@@ -103,5 +99,13 @@ def _service(key: str, where: str, base_url: str) -> Service:
     return Service(url, url, key, where)
 
 
-def _dotenv(folder: Path) -> Path | None:
-    return next((p for d in (folder, *folder.parents) if (p := d / ".env").is_file()), None)
+def _dotenvs(folder: Path) -> Iterator[tuple[Path, dict[str, str | None]]]:
+    """The `.env` files in and above a folder, the nearest first, with what they hold."""
+    for path in (place / ".env" for place in (folder, *folder.parents)):
+        if path.is_file():
+            from dotenv import dotenv_values
+
+            try:
+                yield path, dotenv_values(path, interpolate=False)
+            except (OSError, UnicodeDecodeError) as exc:
+                raise InputError(f"{path} cannot be read ({exc}): it is a text file in UTF-8.") from exc

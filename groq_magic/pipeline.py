@@ -72,7 +72,8 @@ class Run:
             if lock is not None:
                 await self._drive()
         except Exception as exc:
-            self._stop(exc)
+            if not self._leaving:
+                self._stop(exc)
         finally:
             if not self._leaving:
                 with suppress(LedgerError):
@@ -114,6 +115,9 @@ class Run:
             except NoReply as exc:
                 self.view.trouble(exc)  # cancelling or leaving cut a step short: the next turn decides
             except Refused as exc:
+                if policy.passing(exc) and (self._cancelling or self._leaving):
+                    self.view.trouble(exc)
+                    continue
                 self._give_up(shard, exc)
                 return
             except Exception as exc:
@@ -276,8 +280,9 @@ class Run:
         """A refusal that trying again cannot mend: what was sent stays as it is, the rest is not sent."""
         said = policy.advice(exc, self._job, self._connected().service)
         if jobs.next_step(self._shard(shard.number)) in ("upload", "create"):
-            self._note(shard, state="refused", reason=exc.message)
-            self._not_sent(said)
+            self._ledger.update_shard(shard, state="refused", reason=exc.message)
+            if all(jobs.next_step(other) == "rest" for other in self._ledger.shards(self.job_id)):
+                self._not_sent(said)
         self._settle(shard, MISSING, exc.code or f"http_{exc.status}", said)
         self.view.changed()
 

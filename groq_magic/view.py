@@ -83,7 +83,8 @@ class View:
     def snapshot(self) -> Snapshot:
         """How things stand, from the ledger and the rows."""
         job, shards, rows = self._ledger.job(self._job_id), self._ledger.shards(self._job_id), self._rows
-        phase = jobs.phase(job, shards, rows.settled)
+        # A later run may have begun on the same ledger; what these rows wait for is over.
+        phase = "not_sent" if rows.not_sent is not None else jobs.phase(job, shards, rows.settled)
         done = phase in ("done", "not_sent")
         ends = [shard.ended_at for shard in shards if shard.ended_at]
         expiries = [shard.expires_at for shard in shards if shard.expires_at]
@@ -109,7 +110,7 @@ class View:
             window=job.window,
             cancelling=job.cancel_requested_at is not None,
             trouble=None if done else self._trouble_text(),
-            stopped=job.stopped,
+            stopped=rows.not_sent or job.stopped,
             checked_at=self.checked_at,
             reused_from=self._reused_from,
             problems=tuple(
@@ -143,8 +144,8 @@ class View:
             if (reply := self._rows.reply(row)) is not None and reply.error is None
         )
 
-    def how_far(self) -> str:
+    def how_far(self, name: str) -> str:
         """One sentence for those who ask too early: how far things are and what to type."""
         now = self.snapshot()
         what = f"{now.answered:,} of {now.prompts:,} answered, {now.status}"
-        return f"{what}. Wait for it: `{now.name}.wait()` or `%groq wait {now.name}`."
+        return f"{what}. Wait for it: `{name}.wait()` or `%groq wait {name}`."

@@ -3,19 +3,40 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TypeVar
 from unittest import mock
 
-from groq_magic import client, loop
+from IPython.core.history import HistoryManager
+from IPython.core.interactiveshell import InteractiveShell
+
+from groq_magic import client
 from groq_magic.answers import Answers
-from groq_magic.errors import StillRunning
+from groq_magic.errors import NotSent, StillRunning
+from groq_magic.keys import Service
+
+T = TypeVar("T")
+
+_sandboxes: dict[tuple[str, float], Service] = {}
+
+
+@contextmanager
+def ipython() -> Iterator[InteractiveShell]:
+    """An IPython in this process, without a kernel; it keeps no history."""
+    HistoryManager.enabled = False
+    InteractiveShell.clear_instance()
+    try:
+        yield InteractiveShell.instance(colors="nocolor")
+    finally:
+        InteractiveShell.clear_instance()
 
 
 @contextmanager
 def home(folder: Path) -> Iterator[Path]:
-    """GROQ_MAGIC_HOME is `folder` and nothing of the machine's own settings is seen; at the end nothing runs."""
+    """GROQ_MAGIC_HOME is `folder`, nothing of the machine's settings is seen; at the end nothing runs."""
     ours = {"GROQ_MAGIC_HOME": str(folder), "JPY_SESSION_NAME": "test.ipynb"}
     with mock.patch.dict(os.environ, ours):
         for name in ("GROQ_API_KEY", "GROQ_BASE_URL"):
@@ -28,19 +49,25 @@ def home(folder: Path) -> Iterator[Path]:
 
 def restart() -> None:
     """As when a kernel ends: nothing is watched, driven or chosen any more, and the ledger is let go of."""
-    runs = list(client._runs.values())
-    client.leave()
-    for run in runs:
-        loop.run(run.left.wait(), 30)
+    client.leave().result(30)
     client.use_groq()
     if client._ledger is not None:
         client._ledger.close()
         client._ledger = None
 
 
+def sandbox(pace_s: float) -> None:
+    """From now on prompts go to this home's sandbox of this pace; each pace has a store of its own."""
+    known = (os.environ["GROQ_MAGIC_HOME"], pace_s)
+    if known in _sandboxes:
+        client._chosen = _sandboxes[known]
+    else:
+        _sandboxes[known] = client.use_sandbox(fresh=True, pace_s=pace_s)
+
+
 def ask(source: object, *, pace_s: float = 0.2, **options: object) -> Answers:
     """Submits to the sandbox, where the whole batch takes `pace_s` seconds."""
-    client.use_sandbox(pace_s=pace_s)
+    sandbox(pace_s)
     return client.submit(source, **options)
 
 
@@ -48,6 +75,13 @@ def ended(answers: Answers) -> Answers:
     """The same answers at their end, which is asked for again and again, as with the button Check now."""
     while not answers.done:
         client.check_now(answers)
-        with suppress(StillRunning):
+        with suppress(StillRunning, NotSent):
             answers.wait(0.05)
     return answers
+
+
+def until(look: Callable[[], T]) -> T:
+    """What `look` gives as soon as it is anything; pytest's own limit ends what never comes."""
+    while not (found := look()):
+        time.sleep(0.01)
+    return found

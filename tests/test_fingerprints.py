@@ -1,10 +1,11 @@
+from pathlib import Path
 from typing import Any
 
 import pytest
 import xxhash
 
 from groq_magic import shards, wire
-from groq_magic.prompts import Prompt
+from groq_magic.prompts import Prompt, Prompts
 from groq_magic.shards import Form
 
 MODEL = "openai/gpt-oss-20b"
@@ -123,10 +124,8 @@ def test_another_endpoint_makes_another_request() -> None:
 
 
 @pytest.mark.parametrize("name", GOLDEN)
-def test_a_fingerprint_is_the_hash_of_the_bytes_on_the_wire(name: str, tmp_path: Any) -> None:
+def test_a_fingerprint_is_the_hash_of_the_bytes_on_the_wire(name: str, tmp_path: Path) -> None:
     """What is hashed is the endpoint, a line feed, and exactly the body that stands in the file sent."""
-    from groq_magic.prompts import Prompts
-
     form, prompt, known_by = GOLDEN[name]
     (cut,) = shards.cut(Prompts([prompt], 1), form, tmp_path, "job")
     _, _, after = cut.path.read_bytes().partition(b'"body":')

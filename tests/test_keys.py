@@ -198,3 +198,19 @@ def test_no_error_of_ours_holds_a_key(error: GroqMagicError) -> None:
 def test_the_badge_says_where_prompts_go(service_id: str, base_url: str, badge: str) -> None:
     """A host by its name, a sandbox as what it is."""
     assert keys.badge(service_id, base_url) == badge
+
+
+def test_a_dotenv_without_a_key_hides_none_above_it(tmp_path: Path) -> None:
+    """The nearest `.env` that holds a key is used, not the nearest file of that name."""
+    (tmp_path / ".env").write_text("GROQ_API_KEY=gsk_above\n")
+    below = tmp_path / "below"
+    below.mkdir()
+    (below / ".env").write_text("OTHER=1\n")
+    assert keys.find({}, below).key == "gsk_above"
+
+
+def test_a_dotenv_that_is_no_text_is_said_so(tmp_path: Path) -> None:
+    """A `.env` that cannot be read is one clear line."""
+    (tmp_path / ".env").write_bytes(b"GROQ_API_KEY=\xff\xfe")
+    with pytest.raises(InputError, match="is a text file in UTF-8"):
+        keys.find({}, tmp_path)

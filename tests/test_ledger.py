@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -96,9 +97,7 @@ def test_the_same_content_gives_the_earlier_job(ledger: Ledger, home: Path) -> N
 @pytest.mark.parametrize(
     "facts", [{"service": "https://other.example"}, {"sample": 2}, {"take": 2}, {"attempt": 2}]
 )
-def test_another_service_sample_take_or_attempt_is_another_job(
-    facts: dict[str, object], ledger: Ledger
-) -> None:
+def test_another_service_sample_take_or_attempt_is_another_job(facts: dict[str, Any], ledger: Ledger) -> None:
     """The same prompts are asked again where the user wants them asked again."""
     assert submitted(ledger).job_id != submitted(ledger, **facts).job_id
     assert len(ledger.jobs()) == 2
@@ -137,10 +136,15 @@ def test_a_full_disk_while_cutting_is_an_error_of_the_ledger(ledger: Ledger) -> 
 def test_what_could_not_be_put_down_is_not_half_there(ledger: Ledger) -> None:
     """Where the files cannot be taken over, neither the job nor its shards are on the ledger."""
     job_id = new_job_id()
-    with pytest.raises(LedgerError), ledger.cutting(job_id) as folder:
-        cuts = shards.cut(Prompts(["a"], 1), Form("m"), folder, job_id)
-        (ledger.folder(job_id) / "in the way").mkdir(parents=True)
-        ledger.add(draft("00", job_id=job_id), cuts, folder)
+    (ledger.folder(job_id) / "in the way").mkdir(parents=True)
+
+    def put_down() -> None:
+        with ledger.cutting(job_id) as folder:
+            cuts = shards.cut(Prompts(["a"], 1), Form("m"), folder, job_id)
+            ledger.add(draft("00", job_id=job_id), cuts, folder)
+
+    with pytest.raises(LedgerError, match="cannot be written"):
+        put_down()
     assert ledger.jobs() == []
     assert ledger.shards(job_id) == []
 

@@ -120,7 +120,7 @@ def test_a_line_may_fill_a_file_to_the_last_byte(tmp_path: Path, monkeypatch: py
 def test_a_row_that_is_too_large_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One row above the limit of a whole file is an error that says which."""
     monkeypatch.setattr(shards, "MAX_BYTES", 500)
-    with pytest.raises(InputError, match="Row 2 alone .* Shorten it or split it"):
+    with pytest.raises(InputError, match=r"Row 2 alone .* Shorten it or split it"):
         cut(["a", "b", "c" * 500, "d"], tmp_path / "cut")
 
 
@@ -152,7 +152,7 @@ def test_our_ids_say_job_shard_and_line(tmp_path: Path) -> None:
 
 
 def test_given_ids_go_on_the_wire_as_they_are(tmp_path: Path) -> None:
-    """The user's ids stand in the file unchanged, whatever is in them, and the shards know that they are theirs."""
+    """The user's ids stand in the file unchanged, and the shards know that they are theirs."""
     ids = ["review 1", 'quo"te', "世界", "job-0-0"]
     found = cut(texts(4), tmp_path / "cut", ids=ids, max_lines=3)
     assert [line["custom_id"] for one in found for line in lines_of(one)] == ids
@@ -246,5 +246,5 @@ def test_other_ids_make_another_submission(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("ids", [None, ["1", "2", "3"]], ids=["our ids", "given ids"])
 def test_how_it_is_cut_makes_no_other_submission(ids: list[str] | None, tmp_path: Path) -> None:
-    """The same prompts in smaller files, by another job, are the same submission: nobody pays twice for it."""
+    """The same prompts in smaller files, by another job, are the same submission: not paid twice."""
     assert content(tmp_path / "one", ids=ids) == content(tmp_path / "other", ids=ids, max_lines=1)

@@ -254,7 +254,7 @@ BARE = {"custom_id": "a"}
     ],
 )
 def test_a_failure_is_known_in_every_form(line: dict[str, Any], code: str) -> None:
-    """An error at the top, in the body, as a text, by status alone, or a line that says nothing: each has a code."""
+    """An error at the top, in the body, as a text, by status alone, or by saying nothing has a code."""
     error = wire.outcome(as_bytes(line))[4]
     assert error is not None
     assert error[0] == code

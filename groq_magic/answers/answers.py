@@ -40,8 +40,8 @@ class Answer:
     raises StillRunning; where no text came, `text` is None and `error` says why.
     """
 
-    def __init__(self, rows: Rows, row: int) -> None:
-        self._rows, self._row = rows, row
+    def __init__(self, rows: Rows, row: int, name: str) -> None:
+        self._rows, self._row, self._name = rows, row, name
 
     @property
     def index(self) -> int:
@@ -70,7 +70,7 @@ class Answer:
 
     @cached_property
     def _reply(self) -> wire.Reply | None:
-        return self._rows.reply(self._row)
+        return self._rows.reply(self._row, self._name)
 
     @property
     def text(self) -> str | None:
@@ -163,11 +163,11 @@ class Answers(Sequence[Answer]):
             row = self._rows.row_of(key)
             if row is None or row not in self._picked:
                 raise KeyError(f"no prompt was sent under the id {key!r}")
-            return Answer(self._rows, row)
-        return Answer(self._rows, self._picked[key])
+            return Answer(self._rows, row, self.name)
+        return Answer(self._rows, self._picked[key], self.name)
 
     def __iter__(self) -> Iterator[Answer]:
-        return (Answer(self._rows, row) for row in self._picked)
+        return (Answer(self._rows, row, self.name) for row in self._picked)
 
     # --- how it stands ------------------------------------------------------------------------------
 
@@ -219,7 +219,7 @@ class Answers(Sequence[Answer]):
         while not self._rows.done:
             left = 0.2 if until is None else min(0.2, until - time.monotonic())
             if left <= 0:
-                raise StillRunning(f"Still running after {timeout:g} s: {self._rows.describe()}")
+                raise StillRunning(f"Still running after {timeout:g} s: {self._rows.describe(self.name)}")
             with suppress(TimeoutError):  # short waits: on some platforms a long one cannot be interrupted
                 self._rows.finished.result(left)
             self.while_waiting()
@@ -265,7 +265,7 @@ class Answers(Sequence[Answer]):
         """A part whose rows have all ended may be read before the whole has; `partial` is never too early."""
         early = not partial and any(self._rows.status[row] == PENDING for row in self._picked)
         if early or self._rows.not_sent is not None:
-            self._rows.check_done(what)
+            self._rows.check_done(what, self.name)
 
     def to_dicts(self, *, partial: bool = False) -> list[dict[str, Any]]:
         """One dict for each prompt. `partial` takes what is there now."""

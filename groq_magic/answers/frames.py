@@ -81,11 +81,11 @@ def to_polars(answers: Answers) -> polars.DataFrame:
 
     frame = _source(answers)
     given = frame.to_polars() if frame is not None else pl.DataFrame()
-    columns = _columns(answers, given.columns)
-    return given.with_columns(
+    columns = [
         pl.Series(name, values, dtype=pl.Int64 if name.startswith(_COUNTS) else pl.String)
-        for name, values in columns.items()
-    )
+        for name, values in _columns(answers, given.columns).items()
+    ]
+    return pl.DataFrame(columns) if frame is None else given.hstack(columns)
 
 
 def to_arrow(answers: Answers) -> pyarrow.Table:
@@ -93,7 +93,12 @@ def to_arrow(answers: Answers) -> pyarrow.Table:
     import pyarrow as pa
 
     frame = _source(answers)
-    given = frame.to_arrow() if frame is not None else None
+    given = None
+    if frame is not None:  # a pandas index is no column of the source
+        pandas_s = frame.implementation.is_pandas()
+        given = (
+            pa.Table.from_pandas(frame.to_pandas(), preserve_index=False) if pandas_s else frame.to_arrow()
+        )
     columns = _columns(answers, given.column_names if given is not None else ())
     arrays = {
         name: pa.array(values, pa.int64() if name.startswith(_COUNTS) else pa.string())

@@ -60,7 +60,8 @@ class Rows:
         self.finished: Future[None] = Future()
         self.not_sent: str | None = None
         self.problems: dict[str, Trouble] = {}
-        self.describe: Callable[[], str] = lambda: ""  # how far things are, for StillRunning
+        # How far things are and what to type, for an Answers of this name.
+        self.describe: Callable[[str], str] = lambda name: ""
         self._file = array("H", bytes(2 * count))
         self._offset = array("Q", bytes(8 * count))
         self._paths: list[Path] = [Path()]
@@ -68,7 +69,7 @@ class Rows:
         self._ends: dict[int, tuple[str, str]] = {}  # by shard: code and reason of rows without a line
         self._ids: dict[int, list[str]] = {}
         self._offsets: dict[int, array[int]] = {}
-        self._row_of_id: dict[str, int] | None = None
+        self._finders: dict[int, Callable[[str], int | None]] = {}
         self._lock = threading.Lock()
 
     # --- filling ------------------------------------------------------------------------------------
@@ -125,8 +126,11 @@ class Rows:
     def _row_finder(self, source: Source) -> Callable[[str], int | None]:
         """From a custom_id to the row it belongs to, or None."""
         if source.given_ids:
-            first = source.rows.start
-            return {found: first + n for n, found in enumerate(self._given(source))}.get
+            if source.number not in self._finders:
+                first = source.rows.start
+                rows_of = {found: first + n for n, found in enumerate(self._given(source))}
+                self._finders[source.number] = rows_of.get
+            return self._finders[source.number]
         prefix, rows = f"{self.job_id}-{source.number}-", source.rows
         cut = len(prefix)
 
@@ -152,17 +156,17 @@ class Rows:
         """Whether every row has its end, and everyone who watches knows."""
         return self.finished.done()
 
-    def check_done(self, what: str) -> None:
+    def check_done(self, what: str, name: str) -> None:
         """Raises StillRunning or NotSent where the whole is not there."""
         if self.not_sent is not None:
             raise NotSent(self.not_sent)
         if not self.done:
-            raise StillRunning(f"{what} is not there yet: {self.describe()}")
+            raise StillRunning(f"{what} is not there yet: {self.describe(name)}")
 
-    def reply(self, row: int) -> wire.Reply | None:
+    def reply(self, row: int, name: str = "answers") -> wire.Reply | None:
         """The line that answered a row, or None where none came. Raises StillRunning, NotSent."""
         if self.status[row] == PENDING or self.not_sent is not None:
-            self.check_done(f"The answer to row {row}")
+            self.check_done(f"The answer to row {row}", name)
         if self._file[row] == _NOWHERE:
             return None
         with self._paths[self._file[row]].open("rb") as file:
@@ -197,12 +201,6 @@ class Rows:
             file.seek(self._lines(source)[row - source.rows.start])
             return wire.request(file.readline())
 
-    def requests(self) -> Iterator[wire.Request]:
-        """Everything that was sent, in order."""
-        for source in self._sources:
-            with source.path.open("rb") as file:
-                yield from map(wire.request, file)
-
     def custom_id(self, row: int) -> str:
         """The id under which a row was sent."""
         source = self._source(row)
@@ -212,9 +210,8 @@ class Rows:
 
     def row_of(self, custom_id: str) -> int | None:
         """The row that an id was given for, or None."""
-        if self._row_of_id is None:
-            self._row_of_id = {self.custom_id(row): row for row in range(len(self))}
-        return self._row_of_id.get(custom_id)
+        found = (self._row_finder(source)(custom_id) for source in self._sources)
+        return next((row for row in found if row is not None), None)
 
     def _source(self, row: int) -> Source:
         return next(source for source in self._sources if row in source.rows)

@@ -98,7 +98,8 @@ class Card:
             self._card.update({"text/html": "", "text/plain": ""}, raw=True)
             if not self._closed:
                 self._closed = True
-                self._box.close()
+                for part in (*self._buttons.children, *self._box.children, self._box):
+                    part.close()  # a box leaves its children open
 
     def _in_context(self, draw: Callable[[], None]) -> None:
         """Runs `draw` where the kernel can send its messages.

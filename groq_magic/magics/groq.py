@@ -28,10 +28,17 @@ def greeting() -> str | None:
         named = client.ledger().named(client.notebook())
         if not named:
             return None
-        names = ", ".join(entry.name for entry in named[-5:])
+        said = ", ".join(f"{entry.name} ({_status(entry.job)})" for entry in named[-5:])
     except LedgerError as exc:
         return exc.message
-    return f"This notebook has asked before: {names}. Take it up again: %groq attach"
+    return f"This notebook has: {said}. Take it up again: %groq attach"
+
+
+def _status(job: jobs.Job) -> str:
+    """How a job stood when the ledger last heard of it."""
+    shards = client.ledger().shards(job.job_id)
+    resting = {shard.number for shard in shards if jobs.next_step(shard) == "rest"}
+    return jobs.status(shards, jobs.phase(job, shards, resting)).replace("_", " ")
 
 
 def _help(magics: GroqMagics, words: list[str]) -> None:
@@ -42,15 +49,13 @@ def _batches(magics: GroqMagics, words: list[str]) -> None:
     _no_more(words, "batches")
     rows = [("name", "prompts", "status", "begun", "where", "batch", "type")]
     for job, shards in client.batches():
-        settled = {shard.number for shard in shards if jobs.next_step(shard) == "rest"}
-        status = jobs.status(shards, jobs.phase(job, shards, settled))
         first = next((shard.batch_id for shard in shards if shard.batch_id), None)
         begun = time.strftime("%Y-%m-%d %H:%M", time.localtime(job.created_at))
         rows.append(
             (
                 job.name,
                 f"{job.prompts:,}",
-                status,
+                _status(job),
                 begun,
                 keys.badge(job.service, job.base_url),
                 first or "–",

@@ -1,0 +1,804 @@
+import asyncio
+import json
+import re
+import sqlite3
+import subprocess
+import sys
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from groq_magic import api, client, pipeline, prompts
+from groq_magic import job as jobs
+from groq_magic.answers import Answers
+from groq_magic.client import Request
+from groq_magic.errors import NotSent
+from groq_magic.job import Shard, Snapshot
+from groq_magic.keys import Service
+
+MODEL = "openai/gpt-oss-20b"
+WAIT_S = 30  # a test that waits longer than this hangs
+
+UPLOAD, CREATE, POLL = ("POST", "/files"), ("POST", "/batches"), ("GET", r"/batches(/\w+)?")
+CANCEL, DOWNLOAD, MODELS = (
+    ("POST", r"/batches/\w+/cancel"),
+    ("GET", r"/files/\w+/content"),
+    ("GET", "/models"),
+)
+
+Send = Callable[[httpx.Request], Awaitable[httpx.Response]]
+Act = Callable[[httpx.Request, Send], Awaitable[httpx.Response]]
+
+
+@dataclass
+class Line(httpx.AsyncBaseTransport):
+    """The line to the sandbox. What `on` gives for a request happens to it: one act for each, then none."""
+
+    asked: list[tuple[str, str]] = field(default_factory=list)
+    seen: Callable[[httpx.Request], None] = lambda request: None
+    _acts: list[tuple[tuple[str, str], list[Act | None]]] = field(default_factory=list)
+    _sandbox: httpx.ASGITransport | None = None
+
+    def to(self, service: Service) -> httpx.AsyncBaseTransport:
+        """This line, laid to the sandbox of a service."""
+        assert service.folder is not None
+        self._sandbox = httpx.ASGITransport(app=api.sandbox_app(service.folder, service.pace_s))
+        return self
+
+    def on(self, what: tuple[str, str], *acts: Act | None) -> None:
+        """The first matching request meets the first act, and so on; None lets one pass."""
+        self._acts.append((what, list(acts)))
+
+    def count(self, what: tuple[str, str]) -> int:
+        """How often this was asked."""
+        return sum(method == what[0] and bool(re.fullmatch(what[1], path)) for method, path in self.asked)
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Carries a request to the sandbox and the reply back, unless something happens on the way."""
+        assert self._sandbox is not None
+        await request.aread()
+        method, path = request.method, request.url.path.removeprefix("/openai/v1")
+        self.asked.append((method, path))
+        self.seen(request)
+        for what, acts in self._acts:
+            if acts and method == what[0] and re.fullmatch(what[1], path):
+                act = acts.pop(0)
+                if act is not None:
+                    return await act(request, self._sandbox.handle_async_request)
+        return await self._sandbox.handle_async_request(request)
+
+
+# --- what can happen on the line ----------------------------------------------------------------------
+
+
+def lost(error: type[httpx.RequestError]) -> Act:
+    """The request never arrives."""
+
+    async def act(request: httpx.Request, send: Send) -> httpx.Response:
+        raise error("lost on the way", request=request)
+
+    return act
+
+
+def unanswered(error: type[httpx.RequestError]) -> Act:
+    """The request arrives and is carried out; the reply does not come."""
+
+    async def act(request: httpx.Request, send: Send) -> httpx.Response:
+        await send(request)
+        raise error("no reply", request=request)
+
+    return act
+
+
+def says(status: int, body: object = None, **headers: str) -> Act:
+    """Something else answers: JSON, or text as it is."""
+
+    async def act(request: httpx.Request, send: Send) -> httpx.Response:
+        how: dict[str, Any] = {"text": body} if isinstance(body, str) else {"json": body}
+        return httpx.Response(status, headers={k.replace("_", "-"): v for k, v in headers.items()}, **how)
+
+    return act
+
+
+def refuses(status: int, message: str, code: str = "invalid_request", **headers: str) -> Act:
+    """The service refuses."""
+    return says(status, {"error": {"message": message, "type": "t", "code": code}}, **headers)
+
+
+def replaced(**fields: object) -> Act:
+    """The request is carried out, and the reply has other values in some fields."""
+
+    async def act(request: httpx.Request, send: Send) -> httpx.Response:
+        reply = await send(request)
+        return httpx.Response(reply.status_code, json=json.loads(await reply.aread()) | fields)
+
+    return act
+
+
+class Torn(httpx.AsyncByteStream):
+    """The beginning of a reply; then the connection is lost."""
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield b'{"custom_id": "'
+        raise httpx.ReadError("Connection reset by peer")
+
+
+async def tears(request: httpx.Request, send: Send) -> httpx.Response:
+    """The download begins and breaks off."""
+    return httpx.Response(200, stream=Torn())
+
+
+GARBAGE = says(200, "<html>gateway</html>")
+EARLIER = replaced(status="in_progress", output_file_id=None, error_file_id=None)
+
+
+# --- a client with a sandbox --------------------------------------------------------------------------
+
+
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Waits are noted here instead of being waited for."""
+    noted: list[float] = []
+    pause = pipeline.Run._pause
+
+    async def short(self: pipeline.Run, seconds: float) -> None:
+        noted.append(seconds)
+        await pause(self, min(seconds, 0.01))
+
+    monkeypatch.setattr(pipeline.Run, "_pause", short)
+    monkeypatch.setattr(jobs, "ask_again_s", lambda age_s: 0.01)
+    return noted
+
+
+@pytest.fixture
+def line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pauses: list[float]) -> Iterator[Line]:
+    """The line to a new sandbox that answers at once, in a home of the test's own."""
+    monkeypatch.setenv("GROQ_MAGIC_HOME", str(tmp_path / "home"))
+    laid = Line()
+    monkeypatch.setattr(api, "_in_process", laid.to)
+    client.use_sandbox(pace_s=0)
+    yield laid
+    forget()
+    client.use_groq()
+
+
+def forget() -> None:
+    """What the end of a process does to the client: everything in memory is gone."""
+    client.leave().result(WAIT_S)
+    client.ledger().close()
+    client._ledger = None
+
+
+def submit(*asked: str, shard_rows: int = 50_000, name: str = "answers", **how: Any) -> Answers:
+    """These prompts, sent; each echoes what follows its mark."""
+    return client.send(prompts.from_source(list(asked)), Request(shard_rows=shard_rows, **how), name=name)
+
+
+def echoes(count: int, first: int = 0) -> list[str]:
+    """Prompts whose replies are their numbers."""
+    return [f"[[echo]]{n}" for n in range(first, first + count)]
+
+
+def numbers(count: int) -> list[str]:
+    """The replies to them."""
+    return [str(n) for n in range(count)]
+
+
+def ends(answers: Answers) -> list[tuple[str, str | None]]:
+    """Status and error's code of each answer."""
+    return [(answer.status, answer.error.code if answer.error else None) for answer in answers]
+
+
+def shards(answers: Answers) -> list[Shard]:
+    """What the ledger says of the shards."""
+    return client.ledger().shards(answers.job_id)
+
+
+class Seen:
+    """An observer that keeps every snapshot, and wakes who waits for one."""
+
+    def __init__(self, answers: Answers) -> None:
+        self.snapshots: list[Snapshot] = []
+        self._more = threading.Condition()
+        client.watch(answers, self)
+
+    def __call__(self, snapshot: Snapshot) -> None:
+        """Keeps a snapshot."""
+        with self._more:
+            self.snapshots.append(snapshot)
+            self._more.notify_all()
+
+    def until(self, wanted: Callable[[Snapshot], bool]) -> Snapshot:
+        """The first snapshot that is as wanted."""
+        with self._more:
+            assert self._more.wait_for(lambda: any(map(wanted, self.snapshots)), WAIT_S)
+            return next(filter(wanted, self.snapshots))
+
+
+@dataclass
+class Gate:
+    """An act that holds a request until it is opened; then it meets another act, or passes."""
+
+    then: Act | None = None
+    arrived: threading.Event = field(default_factory=threading.Event)
+    opened: threading.Event = field(default_factory=threading.Event)
+
+    async def __call__(self, request: httpx.Request, send: Send) -> httpx.Response:
+        """Waits, then lets the request pass."""
+        self.arrived.set()
+        assert await asyncio.to_thread(self.opened.wait, WAIT_S)
+        return await self.then(request, send) if self.then else await send(request)
+
+
+# --- what comes back ----------------------------------------------------------------------------------
+
+
+def test_several_shards_are_one_sequence_of_answers(line: Line) -> None:
+    """Seven prompts in three files are seven answers in the prompts' order."""
+    answers = submit(*echoes(7), shard_rows=3).wait(WAIT_S)
+    assert answers.texts == numbers(7)
+    assert (line.count(UPLOAD), line.count(CREATE), len(answers.batch_ids)) == (3, 3, 3)
+    assert (answers.status, answers.counts) == ("completed", {"ok": 7})
+
+
+def test_each_row_ends_with_a_reason(line: Line) -> None:
+    """A failed, a lost and a cut row among good ones each end as what they are, and none goes missing."""
+    answers = submit("[[echo]]0", "[[fail]] x", "[[lose]] x", "[[cut]][[echo]]abcd", "[[echo]]4").wait(WAIT_S)
+    assert ends(answers) == [
+        ("ok", None),
+        ("failed", "json_validate_failed"),
+        ("missing", "no_reply"),
+        ("cut", None),
+        ("ok", None),
+    ]
+    assert answers.texts == ["0", None, None, "ab", "4"]
+    assert str(answers[2].error) == "no_reply: The batch completed without a reply to this prompt."
+
+
+def test_an_expired_batch_gives_what_was_answered(line: Line) -> None:
+    """The answered half is there and paid for; the rest is expired and says so."""
+    answers = submit("[[echo]]0", "[[echo]]1", "[[expire]]x", "[[echo]]3").wait(WAIT_S)
+    assert (answers.status, answers.counts) == ("expired", {"ok": 2, "expired": 2})
+    assert {code for status, code in ends(answers) if status == "expired"} == {"batch_expired"}
+
+
+def test_when_every_row_fails_the_error_file_is_read(line: Line) -> None:
+    """A batch without any output file still says for each row what went wrong."""
+    answers = submit("[[fail]] a", "[[fail]] b").wait(WAIT_S)
+    assert ends(answers) == [("failed", "json_validate_failed")] * 2
+    assert shards(answers)[0].output_file_id is None
+
+
+def test_a_file_that_groq_turns_down_is_a_reason_for_each_row(line: Line) -> None:
+    """A batch that ends as failed gives Groq's own code and message to its rows."""
+    errors = [{"code": "token_limit_exceeded", "message": "Too many tokens.", "line": 2}]
+    line.on(POLL, replaced(status="failed", output_file_id=None, error_file_id=None, errors=errors))
+    answers = submit(*echoes(2)).wait(WAIT_S)
+    assert ends(answers) == [("failed", "token_limit_exceeded")] * 2
+    assert "line 2: Too many tokens." in str(answers[0].error)
+
+
+def test_what_a_failed_batch_answered_is_kept(line: Line) -> None:
+    """Also a batch that ends as failed or in a word of its own has its files read."""
+    line.on(POLL, replaced(status="failed"))
+    assert submit(*echoes(2)).wait(WAIT_S).texts == numbers(2)
+
+
+def test_a_cancelled_batch_keeps_what_was_answered(line: Line) -> None:
+    """After a cancel the answered rows have their text, and the rest are cancelled, not missing."""
+    client.use_sandbox(pace_s=1.0)
+    answers = submit(*echoes(50))
+    Seen(answers).until(lambda now: now.served > 0)
+    answers.cancel()
+    answers.wait(WAIT_S)
+    assert answers.status == "cancelled"
+    assert set(answers.counts) == {"ok", "cancelled"}
+    assert all(a.text == str(a.index) for a in answers if a.status == "ok")
+    assert {code for status, code in ends(answers) if status == "cancelled"} == {"batch_cancelled"}
+    assert line.count(CANCEL) == 1
+
+
+# --- the order of writing -----------------------------------------------------------------------------
+
+
+def test_every_step_is_on_the_ledger_before_it_is_taken(line: Line, tmp_path: Path) -> None:
+    """When an upload or a create arrives, its intent is on disk, and its outcome by the next request."""
+    seen: list[str] = []
+
+    def look(request: httpx.Request) -> None:
+        with closing(sqlite3.connect(tmp_path / "home" / "ledger.sqlite")) as db:
+            found = db.execute("SELECT number, state, file_id, batch_id FROM shards").fetchall()
+        what = f"{request.method} {request.url.path.removeprefix('/openai/v1').rstrip('/')}"
+        if what == "POST /files":
+            number = int(re.findall(rb'filename="groq_magic-[0-9a-f]+-1-(\d{4})\.jsonl"', request.content)[0])
+            assert found[number] == (number, "uploading", None, None)
+        elif what == "POST /batches":
+            file_id = json.loads(request.content)["input_file_id"]
+            assert [row[1] for row in found if row[2] == file_id] == ["creating"]
+        elif what.startswith("GET /batches"):
+            asked = request.url.params.get_list("id") or [what.removeprefix("GET /batches/")]
+            assert set(asked) <= {row[3] for row in found if row[1] == "created"}
+        seen.append(what.split("/")[1])
+
+    line.seen = look
+    assert submit(*echoes(6), shard_rows=2).wait(WAIT_S).texts == numbers(6)
+    assert [seen.count(what) for what in ("models", "files")] == [1, 6]  # three up and three down
+    assert seen.count("batches") > 3
+
+
+def test_files_and_batches_carry_what_finds_them_again(line: Line) -> None:
+    """The upload's name and the batch's metadata both hold the content's hash and the shard's number."""
+    sent: list[bytes] = []
+    line.seen = lambda request: sent.append(request.content) if request.method == "POST" else None
+    answers = submit("hello").wait(WAIT_S)
+    tag = f"{client.ledger().job(answers.job_id).content[:16]}-1-0000"
+    assert f'filename="groq_magic-{tag}.jsonl"'.encode() in sent[0]
+    assert json.loads(sent[1])["metadata"] == {"groq_magic": tag}
+
+
+# --- a create that may have been carried out ----------------------------------------------------------
+
+AMBIGUOUS = {
+    "no reply in time": unanswered(httpx.ReadTimeout),
+    "reset after it was sent": unanswered(httpx.ReadError),
+    "closed without a reply": unanswered(httpx.RemoteProtocolError),
+    "reset while it was sent": lost(httpx.WriteError),
+    "500": refuses(500, "Internal Server Error", "internal_server_error"),
+    "502 from a gateway": says(502, "<html>Bad Gateway</html>"),
+    "200 that does not parse": GARBAGE,
+    "200 without an id": says(200, {"object": "batch"}),
+}
+
+
+@pytest.mark.parametrize("what", AMBIGUOUS)
+def test_a_create_that_may_have_been_carried_out_is_never_repeated(what: str, line: Line) -> None:
+    """The shard is unsure, the answers say so, and neither this run nor another asks for the batch again."""
+    line.on(CREATE, AMBIGUOUS[what])
+    answers = submit(*echoes(2)).wait(WAIT_S)
+    assert (answers.status, ends(answers)) == ("unsure", [("missing", "unsure")] * 2)
+    assert "it may run at Groq" in str(answers[0].error)
+    assert answers.texts == [None, None]
+    forget()
+    again = submit(*echoes(2)).wait(WAIT_S)
+    assert (again.status, again.job_id) == ("unsure", answers.job_id)
+    assert (line.count(UPLOAD), line.count(CREATE)) == (1, 1)
+
+
+def test_a_create_that_the_process_did_not_survive_is_never_repeated(line: Line) -> None:
+    """What the ledger shows as begun and not answered is unsure in the next process, without any create."""
+    gate = Gate()
+    line.on(MODELS, gate)
+    answers = submit(*echoes(2))
+    assert gate.arrived.wait(WAIT_S)
+    client.ledger().update_shard(shards(answers)[0], state="creating", file_id="file_1")
+    gate.opened.set()
+    answers.wait(WAIT_S)
+    assert ends(answers) == [("missing", "unsure")] * 2
+    assert (line.count(UPLOAD), line.count(CREATE)) == (0, 0)
+
+
+def test_an_unsure_shard_does_not_cost_the_others(line: Line) -> None:
+    """The other shards' answers come as if nothing had happened."""
+    line.on(CREATE, None, unanswered(httpx.ReadTimeout))
+    answers = submit(*echoes(6), shard_rows=2).wait(WAIT_S)
+    assert answers.counts == {"ok": 4, "missing": 2}
+    assert line.count(CREATE) == 3
+
+
+# --- a create that surely was not carried out ---------------------------------------------------------
+
+NOT_CARRIED_OUT = {
+    "no connection": [lost(httpx.ConnectError)],
+    "no connection in time": [lost(httpx.ConnectTimeout), lost(httpx.ConnectTimeout)],
+    "its file is not visible yet": [refuses(400, "Cannot find file `file_1`.")] * 3,
+    "too many requests": [refuses(429, "Rate limit reached.", "rate_limit_exceeded")],
+}
+
+
+@pytest.mark.parametrize("what", NOT_CARRIED_OUT)
+def test_a_create_that_surely_was_not_carried_out_is_tried_again(what: str, line: Line) -> None:
+    """It ends well, with one batch, and the trouble was shown meanwhile."""
+    line.on(MODELS, gate := Gate())
+    line.on(CREATE, *NOT_CARRIED_OUT[what])
+    answers = submit(*echoes(2))
+    seen = Seen(answers)
+    gate.opened.set()
+    assert answers.wait(WAIT_S).texts == numbers(2)
+    assert line.count(CREATE) == len(NOT_CARRIED_OUT[what]) + 1
+    assert len(answers.batch_ids) == 1
+    assert line.count(UPLOAD) == 1
+    assert "Nothing is lost." in (seen.until(lambda now: now.trouble is not None).trouble or "")
+    assert seen.snapshots[-1].trouble is None
+
+
+def test_a_file_that_stays_invisible_is_given_up(line: Line) -> None:
+    """After a few tries the refusal is the reason, nothing was sent, and a later run begins anew."""
+    line.on(CREATE, *[refuses(400, "Cannot find file `file_1`.")] * 6)
+    with pytest.raises(NotSent, match="Cannot find file"):
+        submit(*echoes(2)).wait(WAIT_S)
+    assert submit(*echoes(2)).wait(WAIT_S).texts == numbers(2)
+    assert (line.count(UPLOAD), line.count(CREATE)) == (2, 7)
+
+
+@pytest.mark.parametrize("what", [CREATE, POLL, UPLOAD, DOWNLOAD, MODELS], ids=lambda what: " ".join(what))
+def test_retry_after_is_obeyed(what: tuple[str, str], line: Line, pauses: list[float]) -> None:
+    """When the service says how long to wait, that is how long is waited."""
+    line.on(what, refuses(429, "Slow down.", "rate_limit_exceeded", retry_after="7.25"))
+    assert submit(*echoes(2)).wait(WAIT_S).texts == numbers(2)
+    assert pauses.count(7.25) == 1
+
+
+# --- uploads, polls, downloads ------------------------------------------------------------------------
+
+PASSING: dict[str, Act] = {
+    "no connection": lost(httpx.ConnectError),
+    "a reset": unanswered(httpx.ReadError),
+    "no reply in time": unanswered(httpx.ReadTimeout),
+    "500": refuses(500, "Internal Server Error"),
+    "503": says(503, "busy"),
+    "HTML instead of JSON": GARBAGE,
+}
+
+
+@pytest.mark.parametrize("step", [MODELS, UPLOAD, POLL], ids=lambda what: " ".join(what))
+@pytest.mark.parametrize("what", PASSING)
+def test_what_may_be_repeated_is_repeated(what: str, step: tuple[str, str], line: Line) -> None:
+    """Two failures of a look, an upload or a poll are notes on the way, and the answers come."""
+    fault = PASSING[what]
+    line.on(MODELS, gate := Gate(fault if step is MODELS else None))
+    line.on(step, fault, fault)
+    answers = submit(*echoes(2))
+    seen = Seen(answers)
+    gate.opened.set()
+    answers.wait(WAIT_S)
+    assert answers.texts == numbers(2)
+    assert line.count(CREATE) == 1
+    assert seen.until(lambda now: now.trouble is not None).phase == ("at_groq" if step is POLL else "sending")
+    assert seen.snapshots[-1].trouble is None
+
+
+@pytest.mark.parametrize(
+    "fault", [tears, lost(httpx.ReadError), says(503, "busy")], ids=["torn", "reset", "503"]
+)
+def test_a_download_that_breaks_off_is_fetched_again(fault: Act, line: Line) -> None:
+    """A result file that came in part is never taken for the whole."""
+    line.on(DOWNLOAD, fault, fault)
+    answers = submit(*echoes(2)).wait(WAIT_S)
+    assert answers.texts == numbers(2)
+    assert line.count(DOWNLOAD) == 3
+    folder = client.ledger().folder(answers.job_id)
+    assert not list(folder.glob("*.part"))
+
+
+def test_a_completed_batch_may_name_its_files_later(line: Line) -> None:
+    """Completed without any file is asked about again, and the answers come."""
+    line.on(POLL, *[replaced(output_file_id=None, error_file_id=None)] * 2)
+    answers = submit(*echoes(2)).wait(WAIT_S)
+    assert answers.texts == numbers(2)
+    assert line.count(POLL) == 3
+
+
+def test_a_completed_batch_that_never_names_a_file_ends(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a while its rows are missing, and say that there was no reply."""
+    monkeypatch.setattr(pipeline, "LATE_FILES_S", -1.0)
+    line.on(POLL, replaced(output_file_id="", error_file_id={}))
+    assert ends(submit(*echoes(2)).wait(WAIT_S)) == [("missing", "no_reply")] * 2
+
+
+def test_an_unknown_status_is_shown_and_asked_about_again(line: Line) -> None:
+    """A word that nobody knows is on the snapshot as it is, without counts, and does not end the batch."""
+    line.on(POLL, *[replaced(status="scheduling", request_counts=None, output_file_id=None)] * 2)
+    line.on(MODELS, gate := Gate())
+    answers = submit(*echoes(2))
+    seen = Seen(answers)
+    gate.opened.set()
+    assert answers.wait(WAIT_S).texts == numbers(2)
+    assert (
+        seen.until(lambda now: now.status == "scheduling").meaning == "The sandbox calls this “scheduling”."
+    )
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_poll_that_is_not_allowed_ends_with_what_to_do(status: int, line: Line) -> None:
+    """A key that may not ask any more leaves the batch as it is; its rows say why, a later run goes on."""
+    line.on(POLL, refuses(status, "Not with this key.", "invalid_api_key"))
+    answers = submit(*echoes(2)).wait(WAIT_S)
+    assert ends(answers) == [("missing", "invalid_api_key")] * 2
+    assert answers.status == "not collected"
+    assert submit(*echoes(2)).wait(WAIT_S).texts == numbers(2)
+    assert line.count(CREATE) == 1
+
+
+def test_a_batch_that_another_key_made_is_said_to_be(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An id that this key does not know names the fingerprint of the key that made it."""
+    monkeypatch.setattr(pipeline, "NEW_BATCH_S", -1.0)
+    line.on(POLL, refuses(404, "Cannot find batch."))
+    line.on(MODELS, gate := Gate())
+    answers = submit(*echoes(2))
+    assert gate.arrived.wait(WAIT_S)
+    client.ledger().update_job(answers.job_id, key_fingerprint="abcd1234")
+    gate.opened.set()
+    assert "The key with fingerprint abcd1234 made this batch" in str(answers.wait(WAIT_S)[0].error)
+
+
+# --- nothing could be sent ----------------------------------------------------------------------------
+
+PLAN = refuses(403, "Not for your plan.", "not_available_for_plan")
+
+
+@pytest.mark.parametrize(
+    ("step", "act", "reason", "uploads"),
+    [
+        (MODELS, refuses(401, "Invalid API Key", "invalid_api_key"), "does not accept the key from", 0),
+        (MODELS, says(200, {"data": [{"id": "other"}]}), r"has no model .* It has: other\.", 0),
+        (UPLOAD, PLAN, "plan has no Batch API .* Not for your plan", 1),
+        (CREATE, PLAN, "plan has no Batch API .* Not for your plan", 1),
+        (UPLOAD, refuses(413, "Too large."), "413 .*Too large", 1),
+        (CREATE, refuses(400, "Bad window."), "400 .*Bad window", 1),
+    ],
+)
+def test_what_cannot_be_sent_says_why(
+    step: tuple[str, str], act: Act, reason: str, uploads: int, line: Line
+) -> None:
+    """A lasting refusal is a NotSent with the reason, at waiting and at reading, and no batch is made."""
+    line.on(step, act)
+    answers = submit(*echoes(2))
+    with pytest.raises(NotSent, match=reason):
+        answers.wait(WAIT_S)
+    with pytest.raises(NotSent, match=reason):
+        _ = answers.texts
+    assert (answers.done, answers.status, answers.batch_ids) == (True, "not sent", [])
+    assert line.count(UPLOAD) == uploads
+    assert submit(*echoes(2)).wait(WAIT_S).texts == numbers(2)
+
+
+def test_a_model_that_nobody_has_is_refused_before_anything_is_uploaded(line: Line) -> None:
+    """The error names the models that the key may use."""
+    with pytest.raises(NotSent, match=r"has no model 'nobody/none' for this key\. It has: .*gpt-oss-20b"):
+        submit("hello", model="nobody/none").wait(WAIT_S)
+    assert (line.count(UPLOAD), line.count(CREATE)) == (0, 0)
+
+
+@pytest.mark.parametrize("first", [0, 1, 2])
+def test_one_refused_shard_does_not_cost_the_others(first: int, line: Line) -> None:
+    """Where a part was sent its answers are there, and the refused part says why it was not."""
+    line.on(CREATE, *[None] * first, refuses(400, "Bad part."))
+    answers = submit(*echoes(6), shard_rows=2).wait(WAIT_S)
+    assert answers.counts == {"ok": 4, "missing": 2}
+    assert [answer.text for answer in answers if answer.status == "ok"] == [
+        text for answer, text in zip(answers, numbers(6), strict=True) if answer.status == "ok"
+    ]
+    assert "Bad part." in str(answers.failed[0].error)
+    assert len(answers.texts) == 6
+
+
+# --- cancelling ---------------------------------------------------------------------------------------
+
+
+def test_a_cancel_while_sending_sends_nothing_more(line: Line) -> None:
+    """Uploads under way are finished, no batch is made of them, and every row is cancelled."""
+    gates = [Gate(), Gate(), Gate()]
+    line.on(UPLOAD, *gates)
+    answers = submit(*echoes(6), shard_rows=2)
+    assert all(gate.arrived.wait(WAIT_S) for gate in gates)
+    answers.cancel()
+    for gate in gates:
+        gate.opened.set()
+    answers.wait(WAIT_S)
+    assert (answers.status, ends(answers)) == ("cancelled", [("cancelled", "not_sent")] * 6)
+    assert (line.count(CREATE), line.count(CANCEL)) == (0, 0)
+
+
+def test_a_cancel_reaches_the_batches_that_are_just_being_made(line: Line) -> None:
+    """A create under way is finished and its batch cancelled; what has not begun never begins."""
+    client.use_sandbox(pace_s=3.0)
+    upload, creates = Gate(), [Gate(), Gate()]
+    line.on(UPLOAD, None, None, upload)
+    line.on(CREATE, *creates)
+    answers = submit(*echoes(6), shard_rows=2)
+    assert all(gate.arrived.wait(WAIT_S) for gate in (upload, *creates))
+    answers.cancel()
+    for gate in (upload, *creates):
+        gate.opened.set()
+    answers.wait(WAIT_S)
+    assert (answers.status, line.count(CREATE), line.count(CANCEL)) == ("cancelled", 2, 2)
+    assert set(answers.counts) <= {"ok", "cancelled"}
+    assert [code for _, code in ends(answers)].count("not_sent") == 2
+
+
+@pytest.mark.parametrize("what", PASSING)
+def test_a_cancel_ends_the_trying_again(what: str, line: Line) -> None:
+    """Uploads that fail again and again stop at a cancel, and the rows are cancelled rather than missing."""
+    line.on(UPLOAD, *[PASSING[what]] * 10_000)
+    answers = submit(*echoes(2))
+    Seen(answers).until(lambda now: now.trouble is not None)
+    answers.cancel()
+    answers.wait(WAIT_S)
+    assert (answers.status, ends(answers)) == ("cancelled", [("cancelled", "not_sent")] * 2)
+    assert line.count(CREATE) == 0
+
+
+def test_a_rerun_does_not_undo_a_cancel(line: Line) -> None:
+    """The same submission after a cancel sends nothing."""
+    line.on(UPLOAD, *[PASSING["503"]] * 10_000)
+    answers = submit(*echoes(2))
+    Seen(answers).until(lambda now: now.trouble is not None)
+    answers.cancel()
+    answers.wait(WAIT_S)
+    uploads = line.count(UPLOAD)
+    forget()
+    assert ends(submit(*echoes(2)).wait(WAIT_S)) == [("cancelled", "not_sent")] * 2
+    assert (line.count(UPLOAD), line.count(CREATE)) == (uploads, 0)
+
+
+# --- never twice --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shard_rows", [50_000, 2])
+def test_the_same_submission_again_makes_no_second_batch(shard_rows: int, line: Line) -> None:
+    """In this process and in the next, the same prompts give the same texts and nothing is asked for."""
+    assert submit(*echoes(5), shard_rows=shard_rows).wait(WAIT_S).texts == numbers(5)
+    asked = len(line.asked)
+    assert submit(*echoes(5), name="other").wait(WAIT_S).texts == numbers(5)
+    forget()
+    assert submit(*echoes(5)).wait(WAIT_S).texts == numbers(5)
+    assert len(line.asked) == asked
+
+
+def test_two_submissions_at_once_share_one_batch(line: Line) -> None:
+    """The same prompts while they are under way fill both, from one batch."""
+    line.on(MODELS, gate := Gate())
+    one, other = submit(*echoes(3)), submit(*echoes(3), name="other")
+    gate.opened.set()
+    assert one.wait(WAIT_S).texts == other.wait(WAIT_S).texts == numbers(3)
+    assert line.count(CREATE) == 1
+
+
+@pytest.mark.parametrize("mid_batch", [False, True], ids=["at the end", "mid-batch"])
+@pytest.mark.parametrize("by", ["batch id", "job id", "name"])
+def test_attach_brings_the_answers_back_in_the_next_process(by: str, mid_batch: bool, line: Line) -> None:
+    """By batch id, job id or name, a new process reads what is here and goes on where things were."""
+    if mid_batch:
+        line.on(POLL, *[EARLIER] * 10_000)
+    answers = submit(*echoes(3), name="reviews")
+    if mid_batch:
+        Seen(answers).until(lambda now: now.status == "in_progress")
+    else:
+        answers.wait(WAIT_S)
+    word = {"batch id": answers.batch_ids[0], "job id": answers.job_id, "name": "reviews"}[by]
+    assert answers.done is not mid_batch
+    forget()
+    line._acts.clear()
+    again = client.attach(word).wait(WAIT_S)
+    assert (again.texts, again.job_id, again.name) == (numbers(3), answers.job_id, "reviews")
+    assert line.count(CREATE) == 1
+
+
+def test_attach_goes_on_with_the_sandbox_in_use(line: Line) -> None:
+    """A job of the sandbox that is in use is carried on there, at that sandbox's pace."""
+    line.on(UPLOAD, gate := Gate())
+    answers = submit(*echoes(2))
+    assert gate.arrived.wait(WAIT_S)
+    job = client.ledger().job(answers.job_id)
+    assert client._service_of(job) is client.service()
+    gate.opened.set()
+    answers.wait(WAIT_S)
+
+
+FOLLOW = """
+import sys
+from groq_magic import client
+answers = client.attach(sys.argv[1])
+client.watch(answers, lambda now: print(now.phase, flush=True))
+print(answers.wait(30).texts, client._connections, flush=True)
+"""
+
+
+def test_a_second_process_follows_the_one_that_drives(line: Line) -> None:
+    """Another process fills from the ledger alone: it asks the service nothing and needs no key."""
+    polls = [Gate()]
+    line.on(POLL, *polls)
+    answers = submit(*echoes(3))
+    assert polls[0].arrived.wait(WAIT_S)
+    command = [sys.executable, "-c", FOLLOW, answers.job_id]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as follower:
+        assert follower.stdout is not None
+        first = follower.stdout.readline()
+        polls[0].opened.set()
+        assert answers.wait(WAIT_S).texts == numbers(3)
+        rest, complaints = follower.communicate(timeout=WAIT_S)
+    assert (first, follower.returncode, complaints) == ("at_groq\n", 0, "")
+    assert rest.splitlines()[-1] == f"{numbers(3)} {{}}"
+
+
+# --- those who watch ----------------------------------------------------------------------------------
+
+
+def test_the_last_snapshot_is_the_end(line: Line) -> None:
+    """When `finished` resolves, those who watch have been told that it is done, with every row counted."""
+    line.on(MODELS, gate := Gate())
+    answers = submit(*echoes(4), shard_rows=2)
+    seen = Seen(answers)
+    at_the_end: list[Snapshot] = []
+    answers._rows.finished.add_done_callback(lambda _: at_the_end.append(seen.snapshots[-1]))
+    gate.opened.set()
+    answers.wait(WAIT_S)
+    (last,) = at_the_end
+    assert (last.done, last.phase, last.status, last.counts) == (True, "done", "completed", {"ok": 4})
+    assert (last.left, last.answered, last.shards_sent) == (0, 4, 2)
+    phases = [now.phase for now in seen.snapshots]
+    assert phases == sorted(phases, key=["sending", "at_groq", "collecting", "done"].index)
+
+
+def test_no_snapshot_is_done_before_the_end(line: Line) -> None:
+    """A refusal is the end once, as what it is: nobody is told "done" and then something else."""
+    line.on(MODELS, gate := Gate())
+    line.on(CREATE, *[PLAN] * 3)
+    answers = submit(*echoes(6), shard_rows=2)
+    seen = Seen(answers)
+    gate.opened.set()
+    with pytest.raises(NotSent):
+        answers.wait(WAIT_S)
+    assert {now.phase for now in seen.snapshots} == {"sending", "not_sent"}
+
+
+def test_an_observer_that_raises_does_not_stop_the_batch(
+    line: Line, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is told nothing more and said in the log; the others go on being told."""
+    told: list[Snapshot] = []
+
+    def broken(snapshot: Snapshot) -> None:
+        told.append(snapshot)
+        raise RuntimeError("cannot draw")
+
+    line.on(MODELS, gate := Gate())
+    answers = submit(*echoes(2))
+    client.watch(answers, broken)
+    seen = Seen(answers)
+    gate.opened.set()
+    assert answers.wait(WAIT_S).texts == numbers(2)
+    assert len(told) == 1
+    assert seen.snapshots[-1].done
+    assert "could not be drawn" in caplog.text
+
+
+def test_check_now_asks_at_once(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A batch that would be asked about in an hour is asked about now."""
+    monkeypatch.setattr(jobs, "ask_again_s", lambda age_s: 3_600.0)
+    answers = submit(*echoes(2))
+    Seen(answers).until(lambda now: now.phase == "at_groq")
+    client.check_now(answers)
+    assert answers.wait(WAIT_S).texts == numbers(2)
+
+
+def test_leaving_lets_the_batch_run_on(line: Line) -> None:
+    """Who leaves is neither done nor told anything more, and the batch is not cancelled."""
+    line.on(POLL, *[EARLIER] * 10_000)
+    answers = submit(*echoes(2))
+    seen = Seen(answers)
+    seen.until(lambda now: now.phase == "at_groq")
+    client.leave().result(WAIT_S)
+    told = len(seen.snapshots)
+    assert not answers.done
+    line._acts.clear()
+    assert client.attach(answers.job_id).wait(WAIT_S).texts == numbers(2)
+    assert (len(seen.snapshots), line.count(CANCEL), line.count(CREATE)) == (told, 0, 1)
+
+
+def test_leaving_while_sending_settles_nothing(line: Line) -> None:
+    """A process that ends while the service cannot be reached leaves no verdict on the ledger."""
+    line.on(MODELS, *[lost(httpx.ConnectError)] * 10_000)
+    answers = submit(*echoes(2))
+    Seen(answers).until(lambda now: now.trouble is not None)
+    client.leave().result(WAIT_S)
+    assert (answers.done, answers.counts) == (False, {"pending": 2})
+    assert client.ledger().job(answers.job_id).stopped is None
+    line._acts.clear()
+    assert client.attach(answers.job_id).wait(WAIT_S).texts == numbers(2)
