@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 import time
@@ -23,6 +24,9 @@ from groq_magic.prompts import Prompts
 from groq_magic.view import Observer, View
 
 DEFAULT_MODEL = "openai/gpt-oss-20b"
+# https://console.groq.com/docs/api-reference#chat-create
+RANGES = {"temperature": (0.0, 2.0), "max_tokens": (1.0, math.inf)}
+_FIELDS = {"temperature": "temperature", "max_tokens": "max_completion_tokens"}
 WINDOWS = ("24h", "7d")  # those with evidence: https://console.groq.com/docs/batch
 
 _ledger: Ledger | None = None
@@ -180,20 +184,32 @@ def body_options(
     https://console.groq.com/docs/api-reference#chat-create: temperature 0 to 2; `max_tokens` is deprecated
     for `max_completion_tokens`.
     """
+    given = {"temperature": temperature, "max_tokens": max_tokens}
     options: dict[str, Any] = {}
-    if temperature is not None:
-        if not 0 <= temperature <= 2:
-            raise InputError(f"temperature is {temperature}; Groq takes 0 to 2.")
-        options["temperature"] = float(temperature)
-    if max_tokens is not None:
-        if max_tokens < 1:
-            raise InputError(f"max_tokens is {max_tokens}; it is 1 or more.")
-        options["max_completion_tokens"] = max_tokens
-    for key, value in (extra or {}).items():
-        if key in options or key in ("model", "messages"):
-            raise InputError(f"extra holds {key!r}, which is set by an option of its own.")
-        options[key] = value
-    return options
+    for name, value in given.items():
+        if value is None:
+            continue
+        low, high = RANGES[name]
+        if not low <= value <= high:
+            raise InputError(
+                f"{name} is {value}; Groq takes {low:g} {'or more' if high == math.inf else f'to {high:g}'}."
+            )
+        options[_FIELDS[name]] = float(value) if name == "temperature" else value
+    return options | _extra(extra, {name for name, value in given.items() if value is not None})
+
+
+def _extra(extra: object, given: set[str]) -> dict[str, Any]:
+    """What is merged into every body. Raises InputError where it says again what has an option of its own."""
+    if extra is None:
+        return {}
+    if not isinstance(extra, Mapping) or not all(isinstance(key, str) for key in extra):
+        raise InputError(
+            f'extra is {extra!r:.60}; it is a dict with text keys, for example {{"top_p": 0.9}}.'
+        )
+    clashes = {"model", "messages"} | {_FIELDS[name] for name in given} | (given & {"max_tokens"})
+    if clash := next((key for key in extra if key in clashes), None):
+        raise InputError(f"extra holds {clash!r}, which has an option of its own: keep one of them.")
+    return dict(extra)
 
 
 def send(asked: Prompts, request: Request, *, name: str) -> Answers:

@@ -202,25 +202,6 @@ BAD: list[tuple[str, str]] = [
         "--from df[ answers --wait",
         "--from df[ answers: not a Python expression ('[' was never closed); type for example `--from df`",
     ),
-    ("--extra df", '--extra needs a dict, not a list: type for example `--extra {"top_p": 0.9}`'),
-    ("--extra 'top_p'", '--extra needs a dict, not a str: type for example `--extra {"top_p": 0.9}`'),
-    ("--extra {1: 2}", "--extra: the keys of the dict are texts, not an int (1)"),
-    (
-        "--extra {'messages': []}",
-        "--extra: `messages` comes from the body or --from: take it out of the dict",
-    ),
-    (
-        "--extra {'model': 'x'}",
-        "--extra: the model has its own option: take `model` out and type `--model NAME`",
-    ),
-    (
-        "-t 1 --extra {'temperature': 1}",
-        "--extra: `temperature` is also given by --temperature: keep one of them",
-    ),
-    (
-        "--max-tokens 5 --extra {'max_completion_tokens': 1}",
-        "--extra: `max_completion_tokens` is also given by --max-tokens: keep one of them",
-    ),
 ]
 
 

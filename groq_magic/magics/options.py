@@ -19,6 +19,7 @@ from difflib import get_close_matches
 from numbers import Integral, Real
 from typing import Any, Literal
 
+from groq_magic.client import RANGES
 from groq_magic.errors import InputError
 
 
@@ -118,9 +119,6 @@ _VERB_NEAR_MISSES = {
 
 _KEY_WORDS = ("login", "logout", "key", "auth", "apikey", "token")
 
-# https://console.groq.com/docs/api-reference#chat-create
-_RANGES: dict[str, tuple[float, float | None]] = {"--temperature": (0, 2), "--max-tokens": (1, None)}
-
 _EXAMPLES = {
     "--model": "--model openai/gpt-oss-20b",
     "--system": '--system "Answer in one word"',
@@ -161,7 +159,6 @@ def parse(line: str, evaluate: Callable[[str], object]) -> Parsed:
     if any(option.flag == "--help" for option in given):
         return Parsed(name, {"help": True}, None)
     values = {_key(option): _value(option, typed, evaluate) for option, typed in given.items()}
-    _check_extra(values)
     source = next((typed.typed for option, typed in given.items() if option.flag == "--from"), None)
     return Parsed(name, values, source)
 
@@ -450,36 +447,13 @@ def _number(option: Option, typed: _Typed, value: object) -> float | int:
         raise InputError(
             f"{_said(option, typed)}: the variable holds {_a(value)}; {option.flag} needs {wanted}"
         )
-    low, high = _RANGES[option.flag]
-    if number is None or not low <= number <= (float("inf") if high is None else high):
+    low, high = RANGES[_key(option)]
+    if number is None or not low <= number <= high:
         raise InputError(
             f"{_said(option, typed)}: {option.flag} needs {_wanted(option)}; "
             f"type for example `{_EXAMPLES[option.flag]}`"
         )
     return number
-
-
-def _check_extra(values: Mapping[str, object]) -> None:
-    """Refuses an `--extra` that is no dict of parameters or says again what an option says."""
-    if "extra" not in values:
-        return
-    extra = values["extra"]
-    if not isinstance(extra, dict):
-        raise InputError(f"--extra needs a dict, not {_a(extra)}: type for example `{_EXAMPLES['--extra']}`")
-    odd = next((key for key in extra if not isinstance(key, str)), None)
-    if odd is not None:
-        raise InputError(f"--extra: the keys of the dict are texts, not {_a(odd)} ({_clip(repr(odd))})")
-    if "messages" in extra:
-        raise InputError("--extra: `messages` comes from the body or --from: take it out of the dict")
-    if "model" in extra:
-        raise InputError("--extra: the model has its own option: take `model` out and type `--model NAME`")
-    for key, flag in (
-        ("temperature", "--temperature"),
-        ("max_completion_tokens", "--max-tokens"),
-        ("max_tokens", "--max-tokens"),
-    ):
-        if key in extra and flag.strip("-").replace("-", "_") in values:
-            raise InputError(f"--extra: `{key}` is also given by {flag}: keep one of them")
 
 
 # Words for messages ------------------------------------------------------------------------------------
@@ -506,10 +480,10 @@ def _wanted(option: Option) -> str:
     """What the option takes, in words."""
     match option.kind:
         case "number":
-            low, high = _RANGES[option.flag]
+            low, high = RANGES[_key(option)]
             return f"a number from {low:g} to {high:g}"
         case "integer":
-            return f"a whole number from {_RANGES[option.flag][0]:g} on"
+            return f"a whole number from {RANGES[_key(option)][0]:g} on"
         case "expression":
             return "a Python expression"
         case _:
