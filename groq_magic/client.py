@@ -31,7 +31,7 @@ WINDOWS = ("24h", "7d")  # those with evidence: https://console.groq.com/docs/ba
 
 _ledger: Ledger | None = None
 _chosen: Service | None = None
-_connections: dict[tuple[str, str], tuple[api.Groq, Poller]] = {}
+_connections: dict[Service, tuple[api.Groq, Poller]] = {}
 _runs: dict[str, Run] = {}
 _lock = threading.RLock()
 
@@ -304,11 +304,10 @@ def _start(job: Job, service: Callable[[], Service]) -> Run:
 
 def _connect(where: Service) -> tuple[api.Groq, Poller]:
     """Endpoints and poller of a service and key, shared by all its jobs. On the loop's thread."""
-    known = (where.id, where.key_fingerprint)
-    if known not in _connections:
+    if where not in _connections:
         endpoints = api.Groq(where)
-        _connections[known] = (endpoints, Poller(endpoints))
-    return _connections[known]
+        _connections[where] = (endpoints, Poller(endpoints))
+    return _connections[where]
 
 
 def _verbs(run: Run) -> Verbs:
@@ -350,12 +349,18 @@ def attach(word: str, name: str | None = None) -> Answers:
 
     Goes on where it was: what is at Groq is watched and collected, what is here is read. Raises LedgerError.
     """
+    job, known_as = find(word)
+    return carry(job, name or known_as)
+
+
+def find(word: str) -> tuple[Job, str]:
+    """The job that `attach` would take up, and the name it goes by. Raises LedgerError."""
     book = ledger()
-    named = {entry.name: entry for entry in book.named(notebook())}
-    if word in named:
-        return carry(named[word].job, name or word)
+    for entry in book.named(notebook()):
+        if entry.name == word:
+            return entry.job, word
     job = book.job_of_batch(word) or book.job(word)
-    return carry(job, name or job.name)
+    return job, job.name
 
 
 def named() -> list[str]:

@@ -80,6 +80,13 @@ def test_answers_are_a_sequence_in_the_prompts_order(mixed: Answers) -> None:
             mixed[beyond]
 
 
+def test_an_answer_is_found_in_its_answers(mixed: Answers) -> None:
+    """The same row is the same Answer, so `in` and `index` find it."""
+    assert mixed[2] in mixed
+    assert mixed.index(mixed[2]) == 2
+    assert mixed[0] not in mixed[1:]
+
+
 @pytest.mark.parametrize(
     ("cut", "rows"),
     [

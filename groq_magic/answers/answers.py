@@ -112,6 +112,12 @@ class Answer:
             return AnswerError(*self._reply.error)
         return AnswerError(*self._rows.end(self._row))
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Answer) and self._rows is other._rows and self._row == other._row
+
+    def __hash__(self) -> int:
+        return hash((id(self._rows), self._row))
+
     def __repr__(self) -> str:
         return display.answer_line(self)
 

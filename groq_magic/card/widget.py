@@ -127,6 +127,8 @@ class Card:
         )
 
     def _row(self, said: str, *buttons: ipywidgets.Button) -> None:
+        if self._closed:
+            return
         hint = ipywidgets.HTML(f'<span class="gm gm-soft" style="font-size:12px">{said}</span>')
         hint.add_class("gm-hint")
         self._buttons.children = (*buttons, hint)

@@ -105,10 +105,10 @@ def _attach(magics: GroqMagics, words: list[str]) -> None:
         if not found:
             print("This notebook has no batches yet. %groq batches lists those of others.")  # noqa: T201
     else:
-        if len(words) == 2:
-            batch.check_name(words[1], variables)
-        found = [client.attach(*words)]
-        batch.check_name(found[0].name, variables)
+        job, name = client.find(words[0])
+        name = words[1] if len(words) == 2 else name or batch.DEFAULT_NAME
+        batch.check_name(name, variables)
+        found = [client.carry(job, name)]
     for answers in found:
         variables[answers.name] = answers
         batch.show(magics, answers)
