@@ -58,7 +58,7 @@ def test_options_become_groqs_fields(given: dict[str, Any], fields: dict[str, An
     ],
 )
 def test_options_that_groq_would_refuse_are_said_in_one_line(given: dict[str, Any], said: str) -> None:
-    """A value out of Groq's range, and an extra that says a thing twice, is an error before anything is sent."""
+    """A value out of range, and an extra that says a thing twice, is an error before anything is sent."""
     with pytest.raises(InputError) as caught:
         client.body_options(**given)
     assert str(caught.value) == said
