@@ -140,14 +140,16 @@ def _written(executed: Any, out: Path) -> list[Path]:
 
 
 def _table(answers: Answers) -> str:
-    """A batch's name and counts, and its first answers."""
-    lines = [f"{display.status_line(answers)}"]
+    """A batch's name and counts, and its first answers, as wide as the terminal."""
+    width = max(80, shutil.get_terminal_size((120, 24)).columns) - 18
+    asked_width = width * 2 // 5
+    lines = [display.status_line(answers)]
     for answer in answers[:_SHOWN]:
-        said = answer.text if answer.error is None else str(answer.error)
-        asked = display.prompt_line(answer.prompt, 44)
-        lines.append(
-            f"  {answer.index:>4}  {answer.status:<7} {asked:<44}  {display.shortened(said or '', 70)}"
+        said = display.shortened(
+            (answer.text if answer.error is None else str(answer.error)) or "", width - asked_width
         )
+        asked = display.prompt_line(answer.prompt, asked_width)
+        lines.append(f"  {answer.index:>4}  {answer.status:<7} {asked:<{asked_width}}  {said}")
     if len(answers) > _SHOWN:
         lines.append(f"  … and {len(answers) - _SHOWN:,} more")
     return "\n".join(lines)

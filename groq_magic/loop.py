@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import contextvars
 import os
 import threading
 from collections.abc import Coroutine
@@ -33,7 +34,9 @@ def get() -> asyncio.AbstractEventLoop:
 
 def submit(coroutine: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
     """Starts the coroutine on the loop and returns at once; the future may be waited for elsewhere."""
-    return asyncio.run_coroutine_threadsafe(coroutine, get())
+    # In an empty context: a task would else keep that of the cell which submits, and kernels would take all
+    # that it shows for that cell's, which clients that run a notebook cell by cell no longer listen to.
+    return contextvars.Context().run(asyncio.run_coroutine_threadsafe, coroutine, get())
 
 
 def run(coroutine: Coroutine[Any, Any, T], timeout_s: float | None = None) -> T:
