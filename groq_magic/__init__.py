@@ -24,7 +24,7 @@ The map, from the top floor down; imports only go down:
     ledger      every batch we know, on disk; owns every path
     job         a job and its shards; what a state means, when to ask again
     shards      requests → JSONL files within the limits; fingerprints
-    answers/    what came back: rows, Answers, tables, display
+    answers/    what came back: reading, answers, frames, display
     prompts/    what is asked: body, sources, templates, checks
     wire        Groq's JSON as typed values      keys  key and service     loop  one thread, one event loop
     errors      below all

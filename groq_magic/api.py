@@ -6,6 +6,8 @@ is the pipeline's to decide.
 
 from __future__ import annotations
 
+import asyncio
+import math
 import os
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
@@ -26,6 +28,7 @@ T = TypeVar("T")
 
 _TIMEOUT = httpx.Timeout(60.0, connect=10.0)
 _LIMITS = httpx.Limits(max_connections=20)
+MAX_REPLY_BYTES, MAX_ERROR_BYTES = 16_000_000, 64_000
 IDS_AT_ONCE = 200  # https://console.groq.com/docs/batch: at most 200 ids in one GET /batches
 
 # What surely never left this machine; every other failure may have been carried out.
@@ -64,14 +67,18 @@ class Groq:
         """Downloads a file to `path`, streamed, through a side file; its size in bytes."""
         part = path.with_name(path.name + ".part")
         size = 0
-        async with self._sent("GET", f"files/{file_id}/content") as response:
-            with part.open("wb") as file:
-                async for chunk in response.aiter_bytes():
-                    file.write(chunk)
-                    size += len(chunk)
-                file.flush()
-                os.fsync(file.fileno())
-        part.replace(path)
+        as_it_is = {"Accept-Encoding": "identity"}
+        try:
+            async with self._sent("GET", f"files/{file_id}/content", headers=as_it_is) as response:
+                with part.open("wb") as file:
+                    async for chunk in response.aiter_bytes():
+                        file.write(chunk)
+                        size += len(chunk)
+                    file.flush()
+                    await asyncio.to_thread(os.fsync, file.fileno())
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
         return size
 
     async def create_batch(self, file_id: str, window: str, metadata: Mapping[str, str]) -> wire.Batch:
@@ -103,12 +110,12 @@ class Groq:
 
     async def _ask(self, verb: str, path: str, read: Callable[[bytes], T], **asked: Any) -> T:
         async with self._sent(verb, path, **asked) as response:
-            body = await response.aread()
+            body = await _bounded(response, MAX_REPLY_BYTES)
         try:
             return read(body)
         except ValueError as exc:
             raise NoReply(
-                f"{self.service.badge} answered {verb} /{path} with something that is not its protocol "
+                f"{self.service.place} answered {verb} /{path} with something that is not its protocol "
                 f"({exc}).",
                 maybe_done=True,
             ) from exc
@@ -119,13 +126,13 @@ class Groq:
         where = f"{verb} /{path}"
         try:
             async with self._http.stream(verb, path, **asked) as response:
-                if response.status_code >= 400:
-                    code, message = wire.error(await response.aread())
+                if not response.is_success:  # redirects, too, are not followed: the key stays with its host
+                    code, message = wire.error(await _bounded(response, MAX_ERROR_BYTES, cut=True))
                     status = response.status_code
                     raise Refused(
                         status,
                         code,
-                        f"{self.service.badge} answered {where} with {status}"
+                        f"{self.service.place} answered {where} with {status}"
                         f"{f' {code}' if code else ''}: {message}",
                         _seconds(response.headers.get("retry-after")),
                     )
@@ -134,7 +141,7 @@ class Groq:
             said = str(exc) or type(exc).__name__
             never_left = isinstance(exc, _NEVER_LEFT)
             raise NoReply(
-                f"No answer from {self.service.badge} ({said}).", maybe_done=not never_left
+                f"No answer from {self.service.place} ({said}).", maybe_done=not never_left
             ) from exc
 
 
@@ -154,8 +161,21 @@ def _in_process(service: Service) -> httpx.AsyncBaseTransport | None:
 
 
 def _seconds(value: str | None) -> float | None:
-    """Retry-After in seconds; Groq sends a number (https://console.groq.com/docs/rate-limits)."""
+    """Retry-After in seconds, 1 to 600; Groq sends a number (https://console.groq.com/docs/rate-limits)."""
     try:
-        return float(value) if value is not None else None
+        asked = float(value or "nan")
     except ValueError:
         return None
+    return min(600.0, max(1.0, asked)) if math.isfinite(asked) else None
+
+
+async def _bounded(response: httpx.Response, limit: int, *, cut: bool = False) -> bytes:
+    """The body, no more than `limit` bytes of it. More raises NoReply, or is cut off."""
+    body = bytearray()
+    async for chunk in response.aiter_bytes():
+        body += chunk
+        if len(body) > limit:
+            if cut:
+                break
+            raise NoReply(f"A reply of over {limit / 1e6:,.0f} MB is not Groq's protocol.", maybe_done=True)
+    return bytes(body[:limit])

@@ -15,7 +15,7 @@ from typing import Any
 from groq_magic import api, keys, loop, prompts, shards, wire
 from groq_magic.answers import Answers, Rows, Source, Verbs
 from groq_magic.errors import InputError, KeyMissing
-from groq_magic.job import Job, Shard, Snapshot
+from groq_magic.job import NAMELESS, Job, Shard, Snapshot
 from groq_magic.keys import Service
 from groq_magic.ledger import Ledger, default_home, new_job_id
 from groq_magic.pipeline import Run
@@ -55,8 +55,9 @@ class Plan:
     shards: int
     tokens: int
     first: str
+    settings: str
     model: str
-    badge: str
+    place: str
 
 
 # --- where things go ---------------------------------------------------------------------------------
@@ -159,14 +160,15 @@ def submit(
     window: str = "24h",
     raw: bool = False,
     variables: Mapping[str, object] | None = None,
-    name: str = "answers",
+    name: str = "",
 ) -> Answers:
     """Sends every prompt of `source` to Groq's Batch API and returns at once; the Answers fill in place.
 
     `source` is a list of texts, a dict id → prompt, message lists, rows or a table; `template` (Jinja's
     `{{ }}`) is filled for each row. `temperature` is 0 to 2; `max_tokens` bounds each answer; `extra` is
     merged into every request's body; `window` is "24h" or "7d". Everything is cut and checked before this
-    returns; the network is never waited for. The same prompts asked for again are not sent again.
+    returns; the network is never waited for. The same prompts asked for again are not sent again. With a
+    `name`, `%groq attach` finds them under it in this notebook.
     Raises InputError, KeyMissing, LedgerError. https://console.groq.com/docs/batch
     """
     asked = prompts.from_source(
@@ -190,10 +192,11 @@ def body_options(
         if value is None:
             continue
         low, high = RANGES[name]
-        if not low <= value <= high:
-            raise InputError(
-                f"{name} is {value}; Groq takes {low:g} {'or more' if high == math.inf else f'to {high:g}'}."
-            )
+        kinds = int if name == "max_tokens" else (int, float)
+        if not isinstance(value, kinds) or isinstance(value, bool) or not low <= value <= high:
+            whole = "whole numbers from" if name == "max_tokens" else "numbers from"
+            upper = "on" if high == math.inf else f"to {high:g}"
+            raise InputError(f"{name} is {value!r}; Groq takes {whole} {low:g} {upper}.")
         options[_FIELDS[name]] = float(value) if name == "temperature" else value
     return options | _extra(extra, {name for name, value in given.items() if value is not None})
 
@@ -212,8 +215,12 @@ def _extra(extra: object, given: set[str]) -> dict[str, Any]:
     return dict(extra)
 
 
-def send(asked: Prompts, request: Request, *, name: str) -> Answers:
-    """Cuts the prompts, puts the job on the ledger and starts carrying it. Nothing is half sent."""
+def send(
+    asked: Prompts, request: Request, *, name: str, bind: Callable[[Answers], None] = lambda answers: None
+) -> Answers:
+    """Cuts the prompts, puts the job on the ledger, binds the Answers, and only then starts carrying it."""
+    if not request.model.strip():
+        raise InputError("The model's name is empty: for example openai/gpt-oss-20b.")
     if request.window not in WINDOWS:
         raise InputError(f"window is {request.window!r}; Groq takes {' or '.join(WINDOWS)}.")
     where, book = service(), ledger()
@@ -236,7 +243,10 @@ def send(asked: Prompts, request: Request, *, name: str) -> Answers:
             content=shards.content_hash(cuts),
         )
         job = book.add(draft, cuts, folder)
-    return carry(job, name, frame=asked.frame, service=lambda: where)
+    # Said on the card where nothing of this submission is sent now.
+    earlier = job.job_id != job_id and all(shard.batch_id for shard in book.shards(job.job_id))
+    reused_from = job.created_at if earlier else None
+    return carry(job, name, frame=asked.frame, service=lambda: where, reused_from=reused_from, bind=bind)
 
 
 def plan(asked: Prompts, request: Request) -> Plan:
@@ -251,12 +261,14 @@ def plan(asked: Prompts, request: Request) -> Plan:
     size = sum(cut.size for cut in cuts)
     count = sum(cut.lines for cut in cuts)
     try:
-        badge = service().badge
+        place = service().place
     except KeyMissing:
-        badge = "nowhere yet: no key was found"
+        place = "nowhere yet (no key was found)"
+    given = {**(request.options or {}), "window": request.window}
+    settings = ", ".join(f"{key} {value!r}" for key, value in given.items())
     constant = len(form.text_head) + len(form.text_tail) + 60
     tokens = max(0, size - count * constant) // 4 + count * len(asked.system or "") // 4
-    return Plan(count, size, len(cuts), tokens, _as_text(first), request.model, badge)
+    return Plan(count, size, len(cuts), tokens, _as_text(first), settings, request.model, place)
 
 
 def _as_text(request: wire.Request) -> str:
@@ -270,36 +282,40 @@ def carry(
     *,
     frame: object | None = None,
     service: Callable[[], Service] | None = None,
+    reused_from: float | None = None,
+    bind: Callable[[Answers], None] = lambda answers: None,
 ) -> Answers:
     """Starts carrying a job, or joins whoever does in this process; Answers over its rows."""
     book = ledger()
     with _lock:
         run = _runs.get(job.job_id)
         if run is None or (run.rows.done and not _complete(book.shards(job.job_id))):
-            run = _start(job, service or (lambda: _service_of(job)))
-            _runs[job.job_id] = run
+            run = _runs[job.job_id] = _run(job, service or (lambda: _service_of(job)))
     if name:
         book.name(notebook(), name, job.job_id)
-    return Answers(name or "batch", run.rows, _verbs(run), frame=frame)
+    answers = Answers(name or NAMELESS, run.rows, _verbs(run, name or NAMELESS, reused_from), frame=frame)
+    bind(answers)
+    with _lock:
+        if not run.begun:
+            run.begun = True
+            loop.submit(run.run())
+    return answers
 
 
 def _complete(found: list[Shard]) -> bool:
     return all(shard.state in ("collected", "cancelled") for shard in found)
 
 
-def _start(job: Job, service: Callable[[], Service]) -> Run:
+def _run(job: Job, service: Callable[[], Service]) -> Run:
     book = ledger()
     sources = [
         Source(shard.number, book.shard_path(job.job_id, shard.number), shard.rows, shard.given_ids)
         for shard in book.shards(job.job_id)
     ]
     rows = Rows(job.job_id, job.prompts, sources)
-    reused_from = job.created_at if all(s.state != "cut" for s in book.shards(job.job_id)) else None
-    view = View(job.job_id, book, rows, reused_from)
+    view = View(job.job_id, book, rows)
     rows.describe = view.how_far
-    run = Run(job.job_id, book, rows, lambda: _connect(service()), view)
-    loop.submit(run.run())
-    return run
+    return Run(job.job_id, book, rows, lambda: _connect(service()), view)
 
 
 def _connect(where: Service) -> tuple[api.Groq, Poller]:
@@ -310,9 +326,18 @@ def _connect(where: Service) -> tuple[api.Groq, Poller]:
     return _connections[where]
 
 
-def _verbs(run: Run) -> Verbs:
+def _verbs(run: Run, name: str, reused_from: float | None) -> Verbs:
+    def watch(observer: Observer) -> None:
+        # One batch may be held under several names.
+        def seen(snapshot: Snapshot) -> None:
+            observer(replace(snapshot, name=name, reused_from=reused_from))
+
+        loop.run(run.view.watch(seen))
+
     return Verbs(
-        cancel=lambda: loop.run(run.cancel()),
+        watch=watch,
+        check_now=lambda: loop.submit(run.check_now()),
+        cancel=lambda: loop.submit(run.cancel()),
         settle=run.view.settle,
         status=lambda: run.view.snapshot().status,
         batch_ids=lambda: list(run.view.snapshot().batch_ids),
@@ -323,25 +348,18 @@ def _verbs(run: Run) -> Verbs:
 
 
 def watch(answers: Answers, observer: Observer) -> None:
-    """Hands the observer a Snapshot of the batch now and at every change, on the loop's thread.
-
-    It goes by the name of these Answers: one batch may be held under several.
-    """
-
-    def named(snapshot: Snapshot) -> None:
-        observer(replace(snapshot, name=answers.name))
-
-    loop.run(_runs[answers.job_id].view.watch(named))
+    """Hands the observer a Snapshot of the batch now and at every change, on the loop's thread."""
+    answers.verbs.watch(observer)
 
 
-def check_now(answers: Answers) -> None:
+def check_now(answers: Answers) -> Future[None]:
     """Asks how the batch is at once; returns without waiting for the reply. From any thread."""
-    loop.submit(_runs[answers.job_id].check_now())
+    return answers.verbs.check_now()
 
 
-def cancel(answers: Answers) -> None:
+def cancel(answers: Answers) -> Future[None]:
     """Cancels the batch; returns without waiting. From any thread."""
-    loop.submit(_runs[answers.job_id].cancel())
+    return answers.verbs.cancel()
 
 
 def attach(word: str, name: str | None = None) -> Answers:
@@ -382,13 +400,28 @@ def batches() -> list[tuple[Job, list[Shard]]]:
 def leave() -> Future[None]:
     """Stops watching everything; the batches run on and can be attached to. Resolves when all is let go."""
     with _lock:
-        runs, connections = list(_runs.values()), list(_connections.values())
+        runs = list(_runs.values())
         _runs.clear()
-        _connections.clear()
-    return loop.submit(_leave(runs, connections))
+    return loop.submit(_leave(runs))
 
 
-async def _leave(runs: list[Run], connections: list[tuple[api.Groq, Poller]]) -> None:
+def _in_child() -> None:
+    """A forked child has neither our thread nor its connections, and must not write with its parent's."""
+    global _ledger, _lock
+    _lock, _ledger = threading.RLock(), None
+    for run in _runs.values():
+        run.rows.left = True
+    _runs.clear()
+    _connections.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_in_child)
+
+
+async def _leave(runs: list[Run]) -> None:
+    connections = list(_connections.values())
+    _connections.clear()
     for run in runs:
         await run.leave()
     for run in runs:

@@ -56,22 +56,28 @@ def play(out: Path) -> int:
 def lab(out: Path) -> int:
     """Opens JupyterLab on a copy of the notebook; returns when it is closed."""
     out = _folder(out)
-    copy = out / NOTEBOOK
-    shutil.copyfile(notebook(), copy)
+    copy = out / "my_first_batch.ipynb"
+    if not copy.exists():  # what was written into it stays
+        shutil.copyfile(notebook(), copy)
     try:
         from jupyterlab.labapp import LabApp
     except ModuleNotFoundError as exc:
         raise InputError('The demo needs JupyterLab: pip install "groq_magic[demo]"') from exc
-    LabApp.launch_instance(argv=[str(copy)])
+    # The URL that is printed leads to the notebook, too; a container's root may run it as it is.
+    argv = [f"--ServerApp.root_dir={out}", f"--LabApp.default_url=/lab/tree/{copy.name}"]
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        argv.append("--allow-root")
+    LabApp.launch_instance(argv=argv)
     return 0
 
 
 def _folder(out: Path) -> Path:
     """The folder for what the demo makes, with a ledger of its own: every run has a fresh store."""
     out = out.resolve()
-    out.mkdir(parents=True, exist_ok=True)
-    home = out / "home"
-    shutil.rmtree(home, ignore_errors=True)
+    home = out / "groq_magic-home"
+    if (home / "ledger.sqlite").is_file():  # an earlier demo's, and nothing else's
+        shutil.rmtree(home)
+    home.mkdir(parents=True, exist_ok=True)
     os.environ["GROQ_MAGIC_HOME"] = str(home)
     os.environ.pop("GROQ_API_KEY", None)  # a demo never spends anything
     return out

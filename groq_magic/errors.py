@@ -20,8 +20,19 @@ import re
 _KEY = re.compile(r"gsk_[A-Za-z0-9_\-]+")
 
 
+_in_use: set[str] = set()
+
+
+def keep_secret(key: str) -> None:
+    """From now on this key, whatever it looks like, is blacked out wherever `redact` is asked."""
+    if len(key) >= 6:  # a shorter one would black out ordinary words
+        _in_use.add(key)
+
+
 def redact(text: str) -> str:
-    """The text with everything that looks like a Groq key blacked out."""
+    """The text with every key in use, and everything that looks like a Groq key, blacked out."""
+    for key in _in_use:
+        text = text.replace(key, "gsk_…")
     return _KEY.sub("gsk_…", text)
 
 
@@ -67,7 +78,7 @@ class Refused(ApiError):
     def __init__(self, status: int, code: str, message: str, retry_after_s: float | None = None) -> None:
         super().__init__(message)
         self.status = status
-        self.code = code
+        self.code = redact(code)
         self.retry_after_s = retry_after_s
 
 

@@ -21,6 +21,8 @@ from typing import Literal
 
 Step = Literal["upload", "create", "watch", "collect", "doubt", "rest"]
 
+NAMELESS = "batch"  # what a batch goes by that was given no name
+
 # https://console.groq.com/docs/batch#batch-expiration: results are kept for 30 days
 KEPT_S = 30 * 86_400
 

@@ -8,14 +8,24 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from groq_magic.errors import InputError, KeyMissing
+from groq_magic.errors import InputError, KeyMissing, keep_secret
 
 GROQ = "https://api.groq.com"
+
+
+class Key(str):
+    """A key whose repr gives nothing away: tracebacks that show variables show it, too."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "'gsk_…'"
 
 
 @dataclass(frozen=True)
@@ -29,7 +39,7 @@ class Service:
 
     id: str
     base_url: str
-    key: str = field(repr=False)
+    key: Key = field(repr=False)
     key_from: str
     folder: str | None = None
     pace_s: float = 10.0
@@ -38,6 +48,11 @@ class Service:
     def badge(self) -> str:
         """What a card says of where the prompts go."""
         return badge(self.id, self.base_url)
+
+    @property
+    def place(self) -> str:
+        """The same in the middle of a sentence."""
+        return "the sandbox" if self.id.startswith("sandbox:") else self.badge
 
     @property
     def key_fingerprint(self) -> str:
@@ -50,7 +65,7 @@ def badge(service_id: str, base_url: str) -> str:
     return "SANDBOX: not a model" if service_id.startswith("sandbox:") else urlsplit(base_url).netloc
 
 
-SANDBOX_KEY = "gsk_sandbox"
+SANDBOX_KEY = Key("gsk_sandbox")
 
 
 def sandbox(store_id: str, base_url: str, folder: str | None = None, pace_s: float = 10.0) -> Service:
@@ -58,23 +73,31 @@ def sandbox(store_id: str, base_url: str, folder: str | None = None, pace_s: flo
     return Service(f"sandbox:{store_id}", base_url, SANDBOX_KEY, "the sandbox", folder, pace_s)
 
 
-def find(environ: Mapping[str, str] = os.environ, folder: Path | None = None) -> Service:
+def find(environ: Mapping[str, str] | None = None, folder: Path | None = None) -> Service:
     """Groq, or what GROQ_BASE_URL names, with the first key found. Raises KeyMissing, InputError.
 
     A base URL in a `.env` counts only with a key from the same file: a stranger's file must not be able
     to send your key elsewhere.
     """
+    found = next(_found(environ, folder), None)
+    if found is None:
+        raise KeyMissing(
+            "No Groq key was found. Practise without one: %groq sandbox. To use Groq, put GROQ_API_KEY=… "
+            "in a .env file beside the notebook, or set it in the environment that starts Jupyter "
+            "(keys: https://console.groq.com/keys)."
+        )
+    return _service(*found)
+
+
+def _found(environ: Mapping[str, str] | None, folder: Path | None) -> Iterator[tuple[Key, str, str]]:
+    """Keys, where each comes from, and the base URL that goes with it. No error is raised beside them."""
+    environ = os.environ if environ is None else environ
     base_url = environ.get("GROQ_BASE_URL", "").strip()
     if key := environ.get("GROQ_API_KEY", "").strip():
-        return _service(key, "GROQ_API_KEY", base_url)
+        yield Key(key), "GROQ_API_KEY", base_url
     for path, values in _dotenvs(folder or Path.cwd()):
         if key := (values.get("GROQ_API_KEY") or "").strip():
-            return _service(key, str(path), base_url or (values.get("GROQ_BASE_URL") or "").strip())
-    raise KeyMissing(
-        "No Groq key was found. Practise without one: %groq sandbox. To use Groq, put GROQ_API_KEY=… "
-        "in a .env file beside the notebook, or set it in the environment that starts Jupyter "
-        "(keys: https://console.groq.com/keys)."
-    )
+            yield Key(key), str(path), base_url or (values.get("GROQ_BASE_URL") or "").strip()
 
 
 def root(base_url: str) -> str:
@@ -85,16 +108,20 @@ def root(base_url: str) -> str:
     try:
         parts = urlsplit(found)
         known = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        known = known and not (parts.query or parts.fragment or re.search(r"\s", found))
     except ValueError:  # brackets that do not match, a port that is no number
         known = False
     if not known:
         raise InputError(f"{base_url!r} is no base URL: it begins with https:// or http:// and a host.")
-    return found
+    import httpx
+
+    return str(httpx.URL(found)).rstrip("/")  # one spelling: upper case and :443 are no other service
 
 
-def _service(key: str, where: str, base_url: str) -> Service:
+def _service(key: Key, where: str, base_url: str) -> Service:
     if not key.isascii() or not key.isprintable() or any(c.isspace() for c in key):
         raise InputError(f"The key in {where} holds a space or a sign that no key has: paste it again.")
+    keep_secret(key)
     url = root(base_url or GROQ)
     return Service(url, url, key, where)
 

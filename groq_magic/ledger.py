@@ -125,15 +125,21 @@ class Ledger:
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         with self._mutex:
             try:
-                self._db.execute("BEGIN IMMEDIATE")
+                self._undo()  # what an interrupt at the worst moment may have left open
                 try:
+                    self._db.execute("BEGIN IMMEDIATE")
                     yield self._db
+                    self._db.execute("COMMIT")
                 except BaseException:
-                    self._db.execute("ROLLBACK")
+                    self._undo()
                     raise
-                self._db.execute("COMMIT")
             except sqlite3.Error as exc:
                 raise LedgerError(f"The ledger in {self.home} cannot be written: {exc}.") from exc
+
+    def _undo(self) -> None:
+        """Ends an open transaction; after some errors SQLite has done so by itself."""
+        if self._db.in_transaction:
+            self._db.execute("ROLLBACK")
 
     def _rows(self, sql: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         with self._mutex:

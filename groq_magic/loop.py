@@ -47,8 +47,3 @@ def run(coroutine: Coroutine[Any, Any, T], timeout_s: float | None = None) -> T:
     except BaseException:
         future.cancel()
         raise
-
-
-def on_loop() -> bool:
-    """Whether the caller is the loop's own thread."""
-    return threading.current_thread() is _thread

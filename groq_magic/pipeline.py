@@ -12,6 +12,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from contextvars import ContextVar
 from pathlib import Path
 from typing import ClassVar, TypeVar
 
@@ -23,7 +24,7 @@ from groq_magic import policy
 from groq_magic.answers import Rows
 from groq_magic.answers.reading import MISSING
 from groq_magic.api import Groq
-from groq_magic.errors import LedgerError, NoReply, NotSent, Refused
+from groq_magic.errors import ApiError, LedgerError, NoReply, NotSent, Refused, redact
 from groq_magic.job import Shard
 from groq_magic.ledger import Ledger
 from groq_magic.polling import Poller
@@ -32,9 +33,13 @@ from groq_magic.wire import Batch
 
 T = TypeVar("T")
 
+# How many of a run's signals the running task knows of.
+_heard: ContextVar[int] = ContextVar("heard", default=0)
+
 log = logging.getLogger("groq_magic")
 
 UPLOADS_AT_ONCE = 4
+DOWNLOADS = 4  # how often a file that holds nothing of ours is fetched again
 LATE_FILES_S = 60.0  # how long a completed batch may go without naming its files
 NEW_BATCH_S = 60.0  # how long a new batch may be unknown to the service
 FOLLOW_S = 1.0
@@ -59,7 +64,9 @@ class Run:
         self._api: Groq | None = None
         self._poller: Poller | None = None
         self.left = asyncio.Event()  # nothing is done any more: at the end, or after `leave`
+        self.begun = False
         self._woken = asyncio.Event()
+        self._signals = 0  # how often somebody wanted things done at once
         self._leaving = False
         self._uploads = asyncio.Semaphore(UPLOADS_AT_ONCE)
         self._late: dict[int, float] = {}
@@ -75,13 +82,19 @@ class Run:
             if not self._leaving:
                 self._stop(exc)
         finally:
-            if not self._leaving:
-                with suppress(LedgerError):
+            try:
+                if not self._leaving:
                     self.view.changed()
-                self.rows.finished.set_result(None)
-            if lock is not None:
-                lock.release()
-            self.left.set()
+            except Exception:
+                log.warning("groq_magic: the end could not be shown", exc_info=True)
+            finally:
+                if self._leaving:
+                    self.rows.leave()
+                else:
+                    self.rows.finished.set_result(None)
+                if lock is not None:
+                    lock.release()
+                self.left.set()
 
     async def _drive(self) -> None:
         """Every shard goes its way; the first ones uploaded are the first ones answered."""
@@ -95,13 +108,17 @@ class Run:
         self.view.changed()
         if any(jobs.next_step(shard) == "upload" for shard in shards):
             await self._check_model()
-        await asyncio.gather(*(self._carry(shard.number) for shard in shards))
+        ends = await asyncio.gather(*(self._carry(shard.number) for shard in shards), return_exceptions=True)
+        for broken in ends:
+            if isinstance(broken, BaseException):
+                raise broken
 
     # --- one shard ----------------------------------------------------------------------------------
 
     async def _carry(self, number: int) -> None:
         """Takes one step after another with a shard until it rests."""
         while not self._leaving:
+            _heard.set(self._signals)
             shard = self._shard(number)
             step = jobs.next_step(shard)
             try:
@@ -122,7 +139,7 @@ class Run:
                 return
             except Exception as exc:
                 log.debug("a shard broke", exc_info=True)
-                self._settle(shard, MISSING, "stopped", str(exc) or repr(exc))
+                self._settle(shard, MISSING, "stopped", redact(str(exc) or repr(exc)))
                 return
 
     async def _upload(self, shard: Shard) -> None:
@@ -156,7 +173,8 @@ class Run:
                     return
                 self._note(shard, state="uploaded")
                 unseen = exc.status == 400 and "file" in exc.message.lower()
-                wait = 10.0 if exc.status == 429 else next(waits, None) if unseen else None
+                passing = exc.status in (408, 429)
+                wait = 10.0 if passing else next(waits, None) if unseen else None
                 if wait is None:
                     raise
                 self.view.trouble(exc)
@@ -213,11 +231,34 @@ class Run:
         return time.time() - self._late.setdefault(number, time.time()) < LATE_FILES_S
 
     async def _collect(self, shard: Shard) -> None:
-        for kind, file_id in (("output", shard.output_file_id), ("error", shard.error_file_id)):
+        for kind, file_id, expected in (
+            ("output", shard.output_file_id, shard.completed),
+            ("error", shard.error_file_id, shard.failed),
+        ):
             path = self._ledger.result_path(self.job_id, shard.number, kind)
             if file_id and not path.exists():
-                await self._again(_download(file_id, path), despite_cancel=True)
+                await self._again(self._download(shard, file_id, path, expected), despite_cancel=True)
         self._note(shard, state="collected")
+
+    def _download(
+        self, shard: Shard, file_id: str, path: Path, expected: int
+    ) -> Callable[[Groq], Awaitable[None]]:
+        """Fetches a result file; one that holds nothing of ours is not taken for the results."""
+        side, tries = path.with_name(path.name + ".new"), iter(range(DOWNLOADS))
+
+        async def fetch(api: Groq) -> None:
+            try:
+                size = await api.content(file_id, side)
+                if (size or expected) and not await asyncio.to_thread(self.rows.knows, shard.number, side):
+                    said = "What came instead of the results holds none of this batch's answers."
+                    if next(tries, None) is None:
+                        raise Refused(200, "no_results", f"{said} They are still there: run the cell again.")
+                    raise NoReply(said, maybe_done=True)
+                side.replace(path)
+            finally:
+                side.unlink(missing_ok=True)
+
+        return fetch
 
     async def _doubt(self, shard: Shard) -> None:
         self._note(shard, state="unsure", reason="The kernel ended while the batch was being created.")
@@ -245,11 +286,16 @@ class Run:
 
     async def _check_model(self) -> None:
         """Raises NotSent where the key may not use the model, before anything is uploaded."""
-        models, model = await self._again(lambda api: api.models()), self._job.model
+        try:
+            models, model = await self._again(lambda api: api.models()), self._job.model
+        except ApiError:
+            if self._cancelling:
+                return  # nothing will be sent anyway
+            raise
         if models and model not in models:
             service = self._connected().service
             raise NotSent(
-                f"{service.badge} has no model {model!r} for this key. It has: {', '.join(sorted(models))}."
+                f"{service.place} has no model {model!r} for this key. It has: {', '.join(sorted(models))}."
             )
 
     async def _again(self, act: Callable[[Groq], Awaitable[T]], *, despite_cancel: bool = False) -> T:
@@ -289,7 +335,7 @@ class Run:
     def _stop(self, exc: Exception) -> None:
         """The run as a whole cannot go on."""
         log.debug("a run ended early", exc_info=exc)
-        said = str(exc) or repr(exc)
+        said = redact(str(exc) or repr(exc))
         with suppress(LedgerError):
             if isinstance(exc, Refused) and self._api is not None:
                 said = policy.advice(exc, self._job, self._api.service)
@@ -297,7 +343,9 @@ class Run:
             for shard in self._ledger.shards(self.job_id):
                 self._settle(shard, MISSING, "stopped", said)
             return
-        self.rows.not_sent = said
+        # The ledger cannot be read, so nothing is claimed about what was sent.
+        for number in self.rows.open_shards():
+            self.rows.close(number, MISSING, "stopped", said)
 
     def _not_sent(self, said: str) -> None:
         """If nothing of the job has reached the service, the job as a whole is not sent."""
@@ -330,13 +378,16 @@ class Run:
 
     async def _pause(self, seconds: float) -> None:
         """Sleeps, unless woken by a button or by leaving."""
-        self._woken.clear()
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._woken.wait(), seconds)
+        if _heard.get() == self._signals:  # nobody has called since this turn began
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._woken.wait(), seconds)
+        _heard.set(self._signals)
 
     async def check_now(self) -> None:
         """Does at once what was to be done later: asks again, tries again."""
-        self._woken.set()
+        self._signals += 1
+        woken, self._woken = self._woken, asyncio.Event()
+        woken.set()
         for shard in self._ledger.shards(self.job_id):
             if shard.batch_id and self._poller is not None:
                 self._poller.hurry(shard.batch_id)
@@ -369,7 +420,3 @@ class Run:
         """Facts about a shard, onto the ledger and then to whoever watches."""
         self._ledger.update_shard(shard, **facts)
         self.view.changed()
-
-
-def _download(file_id: str, path: Path) -> Callable[[Groq], Awaitable[int]]:
-    return lambda api: api.content(file_id, path)

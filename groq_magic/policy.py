@@ -89,7 +89,7 @@ def advice(exc: Refused, job: Job, service: Service) -> str:
             f"https://console.groq.com/settings/billing). {exc.message}"
         )
     if exc.status == 401:
-        return f"{service.badge} does not accept the key from {service.key_from}. {exc.message}"
+        return f"{service.place} does not accept the key from {service.key_from}. {exc.message}"
     if exc.status == 404 and job.key_fingerprint != service.key_fingerprint:
         return (
             f"{exc.message} The key with fingerprint {job.key_fingerprint} made this batch; "

@@ -7,6 +7,7 @@ not know `id` is asked about each batch by itself.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -15,6 +16,8 @@ from groq_magic.api import IDS_AT_ONCE, Groq
 from groq_magic.errors import ApiError, NoReply, Refused
 
 _NO_LIST = (400, 404, 405)  # how a service answers that has no such list
+
+log = logging.getLogger("groq_magic")
 
 
 @dataclass
@@ -61,8 +64,8 @@ class Poller:
         try:
             await self._rounds()
         except Exception as exc:
+            log.warning("groq_magic: asking about batches broke", exc_info=True)
             _tell(self._wishes.values(), NoReply(f"Asking about batches broke: {exc!r}.", maybe_done=True))
-            raise
 
     async def _rounds(self) -> None:
         loop = asyncio.get_running_loop()

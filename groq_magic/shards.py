@@ -177,7 +177,7 @@ class _Cutter:
                     line = b'{"custom_id":%b%b%b}\n' % (_encode(given), middle[1:], body)
             except UnicodeEncodeError as exc:
                 raise checks.surrogate_error(row) from exc
-            except (TypeError, ValueError) as exc:
+            except (TypeError, ValueError, RecursionError) as exc:
                 raise InputError(f"Row {row} cannot be written as JSON: {exc}.") from exc
             if size + len(line) > MAX_BYTES:
                 if len(line) > MAX_BYTES:

@@ -10,7 +10,7 @@ from groq_magic import job as jobs
 from groq_magic import keys
 from groq_magic.answers import Rows, display
 from groq_magic.errors import GroqMagicError
-from groq_magic.job import Problem, Snapshot
+from groq_magic.job import NAMELESS, Problem, Snapshot
 from groq_magic.ledger import Ledger
 
 Observer = Callable[[Snapshot], None]
@@ -23,11 +23,11 @@ _PROMPT_SHOWN = 2_000
 
 
 class View:
-    """The watchers of one job, and what they get to see. Changes are told on the loop's thread."""
+    """The watchers of one job and what they see: changes on the loop's thread, the end by `settle` too."""
 
-    def __init__(self, job_id: str, ledger: Ledger, rows: Rows, reused_from: float | None = None) -> None:
+    def __init__(self, job_id: str, ledger: Ledger, rows: Rows) -> None:
         self.checked_at: float | None = None
-        self._job_id, self._ledger, self._rows, self._reused_from = job_id, ledger, rows, reused_from
+        self._job_id, self._ledger, self._rows = job_id, ledger, rows
         self._observers: list[Observer] = []
         self._trouble: tuple[str, float] | None = None  # what, and since when
         self._history: list[tuple[float, int]] = []
@@ -57,7 +57,10 @@ class View:
         waits for the end says it again from there.
         """
         snapshot = self.snapshot()
-        for observer in list(self._observers):
+        observers = list(self._observers)
+        if snapshot.done:
+            self._observers.clear()  # they have seen the end
+        for observer in observers:
             self._tell(observer, snapshot)
 
     def _tell(self, observer: Observer, snapshot: Snapshot) -> None:
@@ -90,7 +93,7 @@ class View:
         expiries = [shard.expires_at for shard in shards if shard.expires_at]
         return Snapshot(
             job_id=job.job_id,
-            name=job.name or "batch",
+            name=job.name or NAMELESS,
             model=job.model,
             badge=keys.badge(job.service, job.base_url),
             sandbox=job.service.startswith("sandbox:"),
@@ -112,7 +115,6 @@ class View:
             trouble=None if done else self._trouble_text(),
             stopped=rows.not_sent or job.stopped,
             checked_at=self.checked_at,
-            reused_from=self._reused_from,
             problems=tuple(
                 Problem(code, seen.message, seen.count, seen.row)
                 for code, seen in sorted(rows.problems.items(), key=lambda item: -item[1].count)
@@ -130,22 +132,31 @@ class View:
 
     def _read_first_prompt(self) -> str:
         if not self._first_prompt:
-            request = self._rows.request(0)
+            try:
+                request = self._rows.request(0)
+            except (
+                OSError,
+                ValueError,
+            ):  # the files are gone or damaged: the card is not the place to say so
+                return ""
             self._first_prompt = display.prompt_line(display.prompt_of(request), _PROMPT_SHOWN)
         return self._first_prompt
 
     def _read_first_answers(self) -> tuple[tuple[str, str], ...]:
-        return tuple(
-            (
-                display.prompt_line(display.prompt_of(self._rows.request(row))),
-                display.shortened(reply.text or "", 200),
-            )
-            for row in range(min(_FIRST_ANSWERS, len(self._rows)))
-            if (reply := self._rows.reply(row)) is not None and reply.error is None
-        )
+        found = []
+        for row in range(min(_FIRST_ANSWERS, len(self._rows))):
+            try:
+                reply, request = self._rows.reply(row), self._rows.request(row)
+            except (OSError, ValueError):
+                break
+            if reply is not None and reply.error is None:
+                asked = display.prompt_line(display.prompt_of(request))
+                found.append((asked, display.shortened(reply.text or "", 200)))
+        return tuple(found)
 
     def how_far(self, name: str) -> str:
         """One sentence for those who ask too early: how far things are and what to type."""
         now = self.snapshot()
         what = f"{now.answered:,} of {now.prompts:,} answered, {now.status}"
-        return f"{what}. Wait for it: `{name}.wait()` or `%groq wait {name}`."
+        how = "`.wait()`" if name == NAMELESS else f"`{name}.wait()` or `%groq wait {name}`"
+        return f"{what}. Wait for it: {how}."

@@ -15,6 +15,8 @@ from typing import Annotated, Any
 
 import msgspec
 
+from groq_magic.errors import redact
+
 CHAT = "/v1/chat/completions"
 
 
@@ -64,7 +66,8 @@ def _text(value: object) -> str | None:
 def _whole(value: object) -> int | None:
     if isinstance(value, bool) or (isinstance(value, float) and not math.isfinite(value)):
         return None
-    return int(value) if isinstance(value, int | float) else None
+    # Beyond 2**53 nothing is a count or a time, and SQLite takes no whole number beyond 2**63.
+    return int(value) if isinstance(value, int | float) and abs(value) < 2**53 else None
 
 
 def _dict(value: object) -> dict[str, Any]:
@@ -155,7 +158,9 @@ def _batch_errors(value: object) -> Iterator[BatchError]:
     for row in _list(value if isinstance(value, list) else _dict(value).get("data")):
         row = _dict(row)
         yield BatchError(
-            _text(row.get("code")) or "unknown", _text(row.get("message")) or "", _whole(row.get("line"))
+            redact(_text(row.get("code")) or "unknown"),
+            redact(_text(row.get("message")) or ""),
+            _whole(row.get("line")),
         )
 
 
@@ -296,7 +301,8 @@ def _line_error(
         if found:
             said = _dict(found)
             code = said.get("code") or said.get("type") or (f"http_{status}" if status else "unknown")
-            return str(code), _text(said.get("message")) or (found if isinstance(found, str) else "")
+            message = _text(said.get("message")) or (found if isinstance(found, str) else "")
+            return redact(str(code)), redact(message)
     if not response:
         return "no_response", "The line holds neither a response nor an error."
     if status != 200:

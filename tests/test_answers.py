@@ -390,7 +390,7 @@ def test_nothing_from_outside_gets_into_the_page(unsent: Answers) -> None:
     for answers in ends:
         page = markup.read(answers._repr_mimebundle_()["text/html"])
         assert page.tags <= {"p", "code", "table", "thead", "tbody", "tr", "th", "td"}
-        assert page.attributes <= {"style"}
+        assert page.attributes <= {"class", "style"}
         assert page.open == []
         assert page.text.count("<script>alert(1)</script>") >= 2
 

@@ -30,9 +30,12 @@ def test_options_become_groqs_fields(given: dict[str, Any], fields: dict[str, An
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"temperature": 2.1}, "temperature is 2.1; Groq takes 0 to 2."),
-        ({"temperature": math.nan}, "temperature is nan; Groq takes 0 to 2."),
-        ({"max_tokens": 0}, "max_tokens is 0; Groq takes 1 or more."),
+        ({"temperature": 2.1}, "temperature is 2.1; Groq takes numbers from 0 to 2."),
+        ({"temperature": math.nan}, "temperature is nan; Groq takes numbers from 0 to 2."),
+        ({"max_tokens": 0}, "max_tokens is 0; Groq takes whole numbers from 1 on."),
+        ({"max_tokens": 1.5}, "max_tokens is 1.5; Groq takes whole numbers from 1 on."),
+        ({"max_tokens": True}, "max_tokens is True; Groq takes whole numbers from 1 on."),
+        ({"temperature": "0.5"}, "temperature is '0.5'; Groq takes numbers from 0 to 2."),
         (
             {"extra": ["top_p"]},
             "extra is ['top_p']; it is a dict with text keys, for example {\"top_p\": 0.9}.",

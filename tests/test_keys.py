@@ -214,3 +214,17 @@ def test_a_dotenv_that_is_no_text_is_said_so(tmp_path: Path) -> None:
     (tmp_path / ".env").write_bytes(b"GROQ_API_KEY=\xff\xfe")
     with pytest.raises(InputError, match="is a text file in UTF-8"):
         keys.find({}, tmp_path)
+
+
+def test_a_traceback_with_its_variables_shows_no_key(tmp_path: Path) -> None:
+    """What a traceback prints of the frames, the variables' reprs, holds no part of a bad key."""
+    with pytest.raises(InputError) as caught:
+        keys.find({"GROQ_API_KEY": "gsk_half other-half"}, tmp_path)
+    frame = caught.value.__traceback__
+    shown = ""
+    while frame is not None:
+        if frame.tb_frame.f_code.co_filename == keys.__file__:
+            shown += repr({k: v for k, v in frame.tb_frame.f_locals.items() if k != "environ"})
+        frame = frame.tb_next
+    assert "_service" not in shown  # only variables
+    assert "other-half" not in shown

@@ -307,3 +307,28 @@ def test_the_home_is_where_the_environment_says(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.delenv("GROQ_MAGIC_HOME")
     assert default_home().name == "groq_magic"
     assert default_home().is_absolute()
+
+
+def test_a_write_that_fails_at_its_end_spoils_no_later_one(tmp_path: Path) -> None:
+    """After a commit that could not be had, the ledger works again as soon as the disk does."""
+    book = Ledger(tmp_path)
+    book._db.execute("PRAGMA busy_timeout=1")
+    with closing(sqlite3.connect(tmp_path / "ledger.sqlite", isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT * FROM names").fetchall()  # a reader in mid-read keeps a commit from ending
+        with pytest.raises(LedgerError, match="cannot be written"):
+            book.name("notebook", "answers", "job")
+        reader.execute("COMMIT")
+    book.name("notebook", "answers", "job")
+    assert book._rows("SELECT name FROM names") == [("answers",)]
+    book.close()
+
+
+def test_an_interrupt_at_the_worst_moment_leaves_no_transaction_open(tmp_path: Path) -> None:
+    """Whatever was left open when somebody interrupted, the next write goes through."""
+    book = Ledger(tmp_path)
+    book._db.execute("BEGIN IMMEDIATE")  # as after an interrupt between this and what follows
+    book.name("notebook", "answers", "job")
+    assert not book._db.in_transaction
+    assert book._rows("SELECT name FROM names") == [("answers",)]
+    book.close()

@@ -26,7 +26,7 @@ def test_everything_runs_on_one_daemon_thread() -> None:
 
 
 def test_what_is_submitted_does_not_belong_to_the_submitting_cell() -> None:
-    """A coroutine does not see the submitter's context, so that what it shows is not taken for that cell's."""
+    """A coroutine does not see the submitter's context: what it shows is not taken for that cell's."""
 
     async def seen() -> str:
         return cell.get()

@@ -18,9 +18,11 @@ from groq_magic import api, client, pipeline, prompts
 from groq_magic import job as jobs
 from groq_magic.answers import Answers
 from groq_magic.client import Request
-from groq_magic.errors import NotSent
+from groq_magic.errors import LedgerError, NotSent, StillRunning
 from groq_magic.job import Shard, Snapshot
 from groq_magic.keys import Service
+from groq_magic.ledger import Ledger
+from groq_magic.view import View
 
 MODEL = "openai/gpt-oss-20b"
 WAIT_S = 30  # a test that waits longer than this hangs
@@ -802,3 +804,140 @@ def test_leaving_while_sending_settles_nothing(line: Line) -> None:
     assert client.ledger().job(answers.job_id).stopped is None
     line._acts.clear()
     assert client.attach(answers.job_id).wait(WAIT_S).texts == numbers(2)
+
+
+def test_who_waits_is_told_when_nobody_watches_any_more(line: Line) -> None:
+    """After leaving, waiting and cancelling say how to take the batch up again, and do not hang."""
+    line.on(POLL, *[EARLIER] * 10_000)
+    answers = submit(*echoes(2))
+    Seen(answers).until(lambda now: now.phase == "at_groq")
+    client.leave().result(WAIT_S)
+    for ask in (lambda: answers.wait(WAIT_S), answers.cancel, lambda: answers.texts):
+        with pytest.raises(StillRunning, match="%groq attach"):
+            ask()
+
+
+def test_a_cancel_while_the_models_cannot_be_had_cancels(line: Line) -> None:
+    """A cancel before anything was sent ends every row as cancelled, also where the service is down."""
+    line.on(MODELS, *[PASSING["503"]] * 10_000)
+    answers = submit(*echoes(2))
+    Seen(answers).until(lambda now: now.trouble is not None)
+    answers.cancel()
+    answers.wait(WAIT_S)
+    assert ends(answers) == [("cancelled", "not_sent")] * 2
+
+
+def test_a_call_during_a_request_is_not_forgotten(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who cancels while a request is under way need not wait for the pause after it."""
+    monkeypatch.undo()  # real pauses: the one after this create would be an hour
+    monkeypatch.setattr(api, "_in_process", line.to)
+    monkeypatch.setenv("GROQ_MAGIC_HOME", str(client.ledger().home))
+    gate = Gate(then=refuses(429, "later", retry_after="3600"))
+    line.on(CREATE, gate)
+    answers = submit(*echoes(2))
+    assert gate.arrived.wait(WAIT_S)
+    client.cancel(answers).result(WAIT_S)
+    gate.opened.set()
+    assert ends(answers.wait(WAIT_S)) == [("cancelled", "not_sent")] * 2
+
+
+def test_a_broken_ledger_in_one_shard_stops_no_other(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where one shard's facts cannot be written, its rows say so and the others are answered."""
+    write = Ledger.update_shard
+
+    def broken(self: Ledger, shard: Shard, **facts: object) -> None:
+        if shard.number == 1:
+            raise LedgerError("disk full")
+        write(self, shard, **facts)
+
+    monkeypatch.setattr(Ledger, "update_shard", broken)
+    answers = submit(*echoes(4), shard_rows=2).wait(WAIT_S)
+    assert ends(answers) == [("ok", None)] * 2 + [("missing", "stopped")] * 2
+    assert line.count(CREATE) == 1
+
+
+def test_the_card_says_since_when_nothing_is_sent_again(line: Line) -> None:
+    """The same submission again, in this process too, is shown as reused; the first one is not."""
+    first = submit(*echoes(2))
+    assert Seen(first).until(lambda now: True).reused_from is None
+    first.wait(WAIT_S)
+    again = Seen(submit(*echoes(2), name="again")).until(lambda now: True)
+    assert (again.reused_from, again.name) == (client.ledger().job(first.job_id).created_at, "again")
+
+
+def test_a_failure_that_a_later_line_mends_is_not_counted(line: Line) -> None:
+    """Where both files have a line for a row, the success counts and the failure does not."""
+    answers = submit("[[echo]]0", "[[fail]]").wait(WAIT_S)
+    assert list(answers._rows.problems) == ["json_validate_failed"]
+    line_of_success = client.ledger().result_path(answers.job_id, 0, "output").read_bytes()
+    mended = line_of_success.replace(answers[0].custom_id.encode(), answers[1].custom_id.encode())
+    later = client.ledger().result_path(answers.job_id, 0, "later")
+    later.write_bytes(mended)
+    answers._rows.collect(0, later)
+    assert (answers[1].status, answers._rows.problems) == ("ok", {})
+
+
+@pytest.mark.parametrize(
+    "instead",
+    [says(302, ""), says(200, "<html>log in</html>"), says(200, "")],
+    ids=["a redirect", "a page", "nothing"],
+)
+def test_what_is_not_the_results_is_never_kept_as_them(instead: Act, line: Line) -> None:
+    """A download of something else is tried again, given up in this run at the most, and never paid again."""
+    line.on(DOWNLOAD, *[instead] * 20)
+    answers = submit(*echoes(2)).wait(WAIT_S)
+    assert set(answers.counts) == {"missing"}
+    line._acts.clear()
+    assert submit(*echoes(2)).wait(WAIT_S).texts == numbers(2)
+    assert line.count(CREATE) == 1
+
+
+def test_a_download_that_brought_a_page_once_is_mended_by_itself(line: Line) -> None:
+    """One page in the place of the results costs nothing."""
+    line.on(DOWNLOAD, says(200, "<html>log in</html>"))
+    assert submit(*echoes(2)).wait(WAIT_S).texts == numbers(2)
+
+
+@pytest.mark.parametrize(("said", "waited"), [("-1", 1.0), ("0", 1.0), ("1e9", 600.0)])
+def test_retry_after_is_believed_within_reason(
+    said: str, waited: float, line: Line, pauses: list[float]
+) -> None:
+    """However little or much a service asks for, it is asked again after a second to ten minutes."""
+    line.on(UPLOAD, refuses(429, "later", retry_after=said))
+    assert submit(*echoes(1)).wait(WAIT_S).texts == numbers(1)
+    assert waited in pauses
+
+
+def test_nobody_waits_for_ever_for_an_end_that_cannot_be_shown(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the last snapshot cannot be made, whoever waits is let go all the same."""
+    gate = Gate()
+    line.on(POLL, gate)
+    answers = submit(*echoes(1))
+    assert gate.arrived.wait(WAIT_S)
+    monkeypatch.setattr(View, "snapshot", lambda self: 1 / 0)
+    gate.opened.set()
+    with pytest.raises(ZeroDivisionError):  # the card's last drawing, on the waiter's own thread
+        answers.wait(WAIT_S)
+    assert answers.done
+
+
+def test_a_reply_beyond_reason_is_not_read_to_its_end(line: Line) -> None:
+    """A list of models of over 16 MB is no reply; the real one is asked for again."""
+    line.on(MODELS, says(200, "[" + " " * 17_000_000))
+    assert submit(*echoes(1)).wait(WAIT_S).texts == numbers(1)
+
+
+def test_the_key_in_a_services_words_is_blacked_out(line: Line) -> None:
+    """A service that repeats the key in an error does not get it onto the ledger or the card."""
+    client.keys.keep_secret("sk-no-groq-key")
+    line.on(CREATE, refuses(400, "bad key sk-no-groq-key", code="sk-no-groq-key"))
+    answers = submit(*echoes(1))
+    with pytest.raises(NotSent) as caught:
+        answers.wait(WAIT_S)
+    shown = (
+        f"{caught.value} {answers[0].error} {client.ledger().job(answers.job_id).stopped} {shards(answers)}"
+    )
+    assert "sk-no-groq-key" not in shown
+    assert "gsk_…" in shown

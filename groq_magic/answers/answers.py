@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -126,7 +127,9 @@ class Answer:
 class Verbs:
     """What can be done about a job, handed in from above by whoever drives it."""
 
-    cancel: Callable[[], None]
+    watch: Callable[[Callable[[Any], None]], None]
+    check_now: Callable[[], Future[None]]
+    cancel: Callable[[], Future[None]]
     settle: Callable[[], None]
     status: Callable[[], str]
     batch_ids: Callable[[], list[str]]
@@ -145,7 +148,7 @@ class Answers(Sequence[Answer]):
         picked: Sequence[int] | None = None,
     ) -> None:
         self.name = name
-        self._rows, self._verbs = rows, verbs
+        self._rows, self.verbs = rows, verbs
         self._frame = frames.kept(frame) if picked is None else frame
         self._picked = range(len(rows)) if picked is None else picked
         # For whoever shows a card: what to do now and then while someone waits, and whether the running cell
@@ -164,13 +167,19 @@ class Answers(Sequence[Answer]):
     def __getitem__(self, key: slice) -> Answers: ...
     def __getitem__(self, key: int | str | slice) -> Answer | Answers:
         if isinstance(key, slice):
-            return Answers(self.name, self._rows, self._verbs, frame=self._frame, picked=self._picked[key])
+            return Answers(self.name, self._rows, self.verbs, frame=self._frame, picked=self._picked[key])
         if isinstance(key, str):
             row = self._rows.row_of(key)
             if row is None or row not in self._picked:
                 raise KeyError(f"no prompt was sent under the id {key!r}")
             return Answer(self._rows, row, self.name)
         return Answer(self._rows, self._picked[key], self.name)
+
+    def __contains__(self, item: object) -> bool:
+        """An Answer, or the id of one."""
+        if isinstance(item, str):
+            return (row := self._rows.row_of(item)) is not None and row in self._picked
+        return any(item == answer for answer in self)
 
     def __iter__(self) -> Iterator[Answer]:
         return (Answer(self._rows, row, self.name) for row in self._picked)
@@ -185,7 +194,7 @@ class Answers(Sequence[Answer]):
     @property
     def status(self) -> str:
         """One word: Groq's for the batches together, or `sending`, `not sent`, `unsure`."""
-        return self._verbs.status()
+        return self.verbs.status()
 
     @property
     def counts(self) -> dict[str, int]:
@@ -205,7 +214,7 @@ class Answers(Sequence[Answer]):
     @property
     def batch_ids(self) -> list[str]:
         """Groq's ids of the batches, one for each file."""
-        return self._verbs.batch_ids()
+        return self.verbs.batch_ids()
 
     @property
     def usage(self) -> wire.Usage:
@@ -222,14 +231,17 @@ class Answers(Sequence[Answer]):
         Raises StillRunning when the time is over first, and NotSent when nothing could be sent.
         """
         until = None if timeout is None else time.monotonic() + timeout
-        while not self._rows.done:
+        while not self._rows.finished.done():
+            if self._rows.left:
+                self._rows.check_done("The batch is", self.name)
             left = 0.2 if until is None else min(0.2, until - time.monotonic())
             if left <= 0:
                 raise StillRunning(f"Still running after {timeout:g} s: {self._rows.describe(self.name)}")
             with suppress(TimeoutError):  # short waits: on some platforms a long one cannot be interrupted
                 self._rows.finished.result(left)
             self.while_waiting()
-        self._verbs.settle()
+        self._rows.finished.result(0)  # raises where nobody watches any more
+        self.verbs.settle()
         if self._rows.not_sent is not None:
             raise NotSent(self._rows.not_sent)
         return self
@@ -240,14 +252,16 @@ class Answers(Sequence[Answer]):
 
     def cancel(self) -> None:
         """Stops further sending and cancels this job's batches. What is answered is charged and kept."""
-        self._verbs.cancel()
+        if self._rows.left:
+            self._rows.check_done("The batch is", self.name)
+        self.verbs.cancel().result()
 
     # --- what came back -----------------------------------------------------------------------------
 
     @property
     def texts(self) -> list[str | None]:
         """Every answer's text; None exactly where there is none. Raises StillRunning before the end."""
-        self._check("texts")
+        self._check("The texts are")
         return [
             reply.text if reply is not None and reply.error is None else None
             for reply in self._rows.replies(self._picked)
@@ -265,7 +279,7 @@ class Answers(Sequence[Answer]):
 
     def _where(self, wanted: Callable[[int], bool]) -> Answers:
         rows = [row for row in self._picked if wanted(self._rows.status[row])]
-        return Answers(self.name, self._rows, self._verbs, frame=self._frame, picked=rows)
+        return Answers(self.name, self._rows, self.verbs, frame=self._frame, picked=rows)
 
     def _check(self, what: str, partial: bool = False) -> None:
         """A part whose rows have all ended may be read before the whole has; `partial` is never too early."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -11,12 +12,14 @@ if TYPE_CHECKING:
     from groq_magic.answers.answers import Answer, Answers
 
 _SHOWN = 20
+# Escape sequences of a terminal and their like: shown, they would act.
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _PROMPT_WIDTH, _TEXT_WIDTH = 60, 160
 
 
 def shortened(text: str, width: int) -> str:
     """The text on one line of at most `width` characters."""
-    line = " ".join(text[: 4 * width].split())
+    line = " ".join(_CONTROL.sub(" ", text[: 4 * width]).split())
     return line if len(line) <= width and len(text) <= 4 * width else line[: width - 1].rstrip() + "…"
 
 
@@ -100,6 +103,7 @@ def table_html(answers: Answers) -> str:
         f"<p>… {len(answers) - _SHOWN:,} more: <code>.to_pandas()</code></p>" if len(answers) > _SHOWN else ""
     )
     return (
-        f'{head}<table><thead><tr><th>#</th><th>status</th><th style="text-align:left">prompt</th>'
-        f'<th style="text-align:left">answer</th></tr></thead><tbody>{rows}</tbody></table>{more}'
+        f'{head}<table class="tex2jax_ignore mathjax_ignore"><thead><tr><th>#</th><th>status</th>'
+        f'<th style="text-align:left">prompt</th><th style="text-align:left">answer</th></tr></thead>'
+        f"<tbody>{rows}</tbody></table>{more}"
     )

@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
+
+from groq_magic.errors import InputError
 
 if TYPE_CHECKING:
     import pandas
@@ -17,6 +20,14 @@ if TYPE_CHECKING:
     import pyarrow
 
     from groq_magic.answers.answers import Answer, Answers
+
+
+def _library(name: str) -> Any:
+    """A frame library, imported where it is used. Raises InputError where it is not installed."""
+    try:
+        return import_module(name)
+    except ModuleNotFoundError as exc:
+        raise InputError(f"{name} is not installed: pip install {name}; or `.to_dicts()`.") from exc
 
 
 _COUNTS = ("prompt_tokens", "completion_tokens")
@@ -61,23 +72,24 @@ def dicts(answers: Answers) -> list[dict[str, Any]]:
 
 def to_pandas(answers: Answers) -> pandas.DataFrame:
     """A new pandas frame; the source's is not touched and its index is kept."""
-    import pandas as pd
+    pd = _library("pandas")
 
     frame = _source(answers)
     given = pd.DataFrame(index=pd.RangeIndex(len(answers))) if frame is None else frame.to_pandas()
     columns = _columns(answers, given.columns)
-    return given.assign(
+    framed: pandas.DataFrame = given.assign(
         **{
             # Int64 knows missing values: other integers would become floats beside them
             name: pd.Series(values, given.index, dtype="Int64" if name.startswith(_COUNTS) else None)
             for name, values in columns.items()
         }
     )
+    return framed
 
 
 def to_polars(answers: Answers) -> polars.DataFrame:
     """A new Polars frame."""
-    import polars as pl
+    pl = _library("polars")
 
     frame = _source(answers)
     given = frame.to_polars() if frame is not None else pl.DataFrame()
@@ -85,12 +97,13 @@ def to_polars(answers: Answers) -> polars.DataFrame:
         pl.Series(name, values, dtype=pl.Int64 if name.startswith(_COUNTS) else pl.String)
         for name, values in _columns(answers, given.columns).items()
     ]
-    return pl.DataFrame(columns) if frame is None else given.hstack(columns)
+    framed: polars.DataFrame = pl.DataFrame(columns) if frame is None else given.hstack(columns)
+    return framed
 
 
 def to_arrow(answers: Answers) -> pyarrow.Table:
     """A new Arrow table."""
-    import pyarrow as pa
+    pa = _library("pyarrow")
 
     frame = _source(answers)
     given = None

@@ -10,6 +10,7 @@ import threading
 from array import array
 from collections.abc import Callable, Iterator, Sequence, Set
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ from groq_magic.errors import NotSent, StillRunning
 
 STATUSES = ("pending", "ok", "cut", "failed", "expired", "cancelled", "missing", "skipped")
 PENDING, OK, CUT, FAILED, EXPIRED, CANCELLED, MISSING, SKIPPED = range(len(STATUSES))
+
+_LEFT = "Nobody watches this batch any more (the extension was unloaded). Take it up again: %groq attach"
 
 _NOWHERE = 0  # file 0 is no file: the row has no line anywhere
 
@@ -52,13 +55,14 @@ class Rows:
     `finished` resolves once every row has its end and whoever watches has seen it.
     """
 
-    def __init__(self, job_id: str, count: int, sources: Sequence[Source], model: str = "") -> None:
-        self.job_id, self.model = job_id, model
+    def __init__(self, job_id: str, count: int, sources: Sequence[Source]) -> None:
+        self.job_id = job_id
         self.status = bytearray(count)
         self.prompt_tokens = array("I", bytes(4 * count))
         self.completion_tokens = array("I", bytes(4 * count))
         self.finished: Future[None] = Future()
         self.not_sent: str | None = None
+        self.left = False
         self.problems: dict[str, Trouble] = {}
         # How far things are and what to type, for an Answers of this name.
         self.describe: Callable[[str], str] = lambda name: ""
@@ -73,6 +77,16 @@ class Rows:
         self._lock = threading.Lock()
 
     # --- filling ------------------------------------------------------------------------------------
+
+    def knows(self, number: int, path: Path) -> bool:
+        """Whether a file holds at least one reply to a request of this shard."""
+        row_of = self._row_finder(self._sources[number])
+        with path.open("rb") as file:
+            for line in file:
+                with suppress(ValueError):
+                    if row_of(wire.outcome(line)[0]) is not None:
+                        return True
+        return False
 
     def collect(self, number: int, path: Path) -> None:
         """Takes in a result file of a shard. Lines that are no JSON or nobody's are left out.
@@ -97,6 +111,8 @@ class Rows:
                     row = row_of(custom_id)
                     if row is None or self.status[row] in (OK, CUT):
                         continue
+                    if self.status[row] != PENDING:
+                        self._uncount(row)
                     self._file[row], self._offset[row] = index, start
                     self.prompt_tokens[row], self.completion_tokens[row] = prompt_tokens, completion_tokens
                     if error is None:
@@ -114,6 +130,16 @@ class Rows:
                     self._count(code, reason, row)
             self._ends[number] = (code, reason)
 
+    def open_shards(self) -> list[int]:
+        """The numbers of the shards whose rows have not all ended."""
+        return [source.number for source in self._sources if source.number not in self._ends]
+
+    def leave(self) -> None:
+        """Nobody fills these rows any more: whoever waits for them is told so."""
+        if not self.finished.done():
+            self.left = True
+            self.finished.set_exception(StillRunning(_LEFT))
+
     @property
     def settled(self) -> Set[int]:
         """The numbers of the shards whose rows all have their end."""
@@ -122,6 +148,14 @@ class Rows:
     def _count(self, code: str, message: str, row: int) -> None:
         seen = self.problems.get(code)
         self.problems[code] = replace(seen, count=seen.count + 1) if seen else Trouble(message, row, 1)
+
+    def _uncount(self, row: int) -> None:
+        """Takes a failure back of which a further line has come."""
+        reply = self.reply(row)
+        code = reply.error[0] if reply is not None and reply.error else ""
+        seen = self.problems.pop(code, None)
+        if seen is not None and seen.count > 1:
+            self.problems[code] = replace(seen, count=seen.count - 1)
 
     def _row_finder(self, source: Source) -> Callable[[str], int | None]:
         """From a custom_id to the row it belongs to, or None."""
@@ -154,19 +188,21 @@ class Rows:
     @property
     def done(self) -> bool:
         """Whether every row has its end, and everyone who watches knows."""
-        return self.finished.done()
+        return self.finished.done() and not self.left
 
     def check_done(self, what: str, name: str) -> None:
         """Raises StillRunning or NotSent where the whole is not there."""
         if self.not_sent is not None:
             raise NotSent(self.not_sent)
+        if self.left:
+            raise StillRunning(_LEFT)
         if not self.done:
-            raise StillRunning(f"{what} is not there yet: {self.describe(name)}")
+            raise StillRunning(f"{what} not there yet: {self.describe(name)}")
 
     def reply(self, row: int, name: str = "answers") -> wire.Reply | None:
         """The line that answered a row, or None where none came. Raises StillRunning, NotSent."""
         if self.status[row] == PENDING or self.not_sent is not None:
-            self.check_done(f"The answer to row {row}", name)
+            self.check_done(f"The answer to row {row} is", name)
         if self._file[row] == _NOWHERE:
             return None
         with self._paths[self._file[row]].open("rb") as file:

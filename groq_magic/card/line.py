@@ -27,6 +27,8 @@ class TerminalLine:
         """Prints how things stand now."""
         if self._last is not None:
             print(picture.text(self._last), flush=True)  # noqa: T201 (a terminal's card)
+            if not self._last.done:
+                print("It goes on by itself. To see how it stands, wait for it: .wait() or %groq wait")  # noqa: T201
 
     def redraw(self) -> None:
         """Prints the line anew if it changed; at the end all there is to say."""

@@ -70,7 +70,7 @@ background:none;max-height:12em;overflow:auto}
 
 
 def tone(s: Snapshot) -> str:
-    """`ok`, `bad` or `run`: which colours the card takes."""
+    """`ok`, `bad`, `rest` or `run`: which colours the card takes."""
     return _TONES.get(s.status, "ok" if s.done and not s.failed else "run") if s.done else "run"
 
 
@@ -124,7 +124,7 @@ def receipt(s: Snapshot) -> str:
     if s.batch_ids:
         more = f" and {len(s.batch_ids) - 1} more" if len(s.batch_ids) > 1 else ""
         parts.append(f"<code>{escape(s.batch_ids[0])}</code>{more}")
-    parts.append("run this cell again to go on")
+    parts.append("opened again? run this cell to go on")
     return f'{STYLE}<div class="gm gm-receipt">◷ {" · ".join(parts)}</div>'
 
 
@@ -141,9 +141,10 @@ def static(s: Snapshot) -> str:
     ids = " ".join(f"<code>{escape(found)}</code>" for found in s.batch_ids[:3])
     more = f" and {len(s.batch_ids) - 3} more" if len(s.batch_ids) > 3 else ""
     foot = f'<div class="gm-foot"><span>{_all_of_them(s)}</span> <span>{ids}{more}</span></div>'
+    middle = f"{_bar(s)}{_numbers(s)}{_times(s)}{table}{_problems(s.problems)}"
     return (
-        f'{STYLE}<div class="gm-card">{head(s)}<div class="gm gm-{tone(s)}">{_say(s)}{_bar(s)}{_numbers(s)}'
-        f"{_times(s)}{table}{_problems(s.problems)}{foot}</div></div>"
+        f'{STYLE}<div class="gm-card tex2jax_ignore mathjax_ignore">{head(s)}<div class="gm gm-{tone(s)}">'
+        f"{_say(s)}{'' if s.phase == 'not_sent' else middle}{foot}</div></div>"
     )
 
 
@@ -158,7 +159,8 @@ def text(s: Snapshot) -> str:
     lines = [line(s)]
     if said := _said(s):
         lines.append(said)
-    lines += [f"{p.count:,} × {p.code}: {p.message} (the first: {s.name}[{p.row}])" for p in s.problems[:5]]
+    problems = () if s.phase == "not_sent" else s.problems[:5]  # there, what stands above says it all
+    lines += [f"{p.count:,} × {p.code}: {p.message} (the first: {s.name}[{p.row}])" for p in problems]
     if s.done:
         lines += [f"{n}  {prompt}  →  {answer}" for n, (prompt, answer) in enumerate(s.first_answers)]
     return "\n".join(lines)

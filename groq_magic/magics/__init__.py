@@ -83,7 +83,7 @@ def load(shell: InteractiveShell) -> None:
 
 
 def unload(shell: InteractiveShell) -> None:
-    """Takes the magics away and stops watching. Batches run on, and `%groq attach` finds them again."""
+    """Takes the magics away and stops watching. What was sent runs on; `%groq attach` takes all up again."""
     global _loaded
     if _loaded is None:
         return

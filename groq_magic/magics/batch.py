@@ -42,9 +42,12 @@ def run(magics: GroqMagics, line: str, cell: str | None) -> Answers | None:
     if given.get("dry_run"):
         print(_planned(client.plan(asked, request)))  # noqa: T201
         return None
-    answers = client.send(asked, request, name=name or "")
-    if name is not None:
-        magics.ip.user_ns[name] = answers
+
+    def bind(answers: Answers) -> None:
+        if name is not None:
+            magics.ip.user_ns[name] = answers
+
+    answers = client.send(asked, request, name=name or "", bind=bind)
     show(magics, answers, plain=bool(given.get("plain")))
     if given.get("wait"):
         answers.wait()
@@ -113,8 +116,8 @@ def _planned(plan: Plan) -> str:
     files = "1 file" if plan.shards == 1 else f"{plan.shards:,} files"
     return (
         f"Would send {plan.prompts:,} {'prompt' if plan.prompts == 1 else 'prompts'} in {files} "
-        f"({plan.bytes:,} bytes, very roughly {plan.tokens:,} tokens) to {plan.model} at {plan.badge}. "
-        f"Nothing was sent.\nThe first one:\n{plan.first}"
+        f"({plan.bytes:,} bytes, very roughly {plan.tokens:,} tokens) to {plan.model} at {plan.place}; "
+        f"{plan.settings}. Nothing was sent.\nThe first one:\n{plan.first}"
     )
 
 

@@ -47,7 +47,7 @@ def _help(magics: GroqMagics, words: list[str]) -> None:
 
 def _batches(magics: GroqMagics, words: list[str]) -> None:
     _no_more(words, "batches")
-    rows = [("name", "prompts", "status", "begun", "where", "batch", "type")]
+    rows = [("name", "prompts", "status", "begun", "where", "batch", "to take it up")]
     for job, shards in client.batches():
         first = next((shard.batch_id for shard in shards if shard.batch_id), None)
         begun = time.strftime("%Y-%m-%d %H:%M", time.localtime(job.created_at))

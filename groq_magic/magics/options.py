@@ -1,6 +1,6 @@
 """The one table of what can be typed: the options of `groq_batch` and the verbs of `%groq`.
 
-Parsing, `--help`, the README's table and completion with Tab are all read from `OPTIONS` and `VERBS`.
+Parsing, `--help` and the README's table are all read from `OPTIONS` and `VERBS`.
 The line is literal: nothing is expanded, quotes around a value are taken off, and only `@name` (a
 variable's value) and the expressions of `--from` and `--extra` are evaluated, by the caller's `evaluate`,
 after the whole line was understood.
@@ -90,9 +90,9 @@ VERBS: tuple[Verb, ...] = (
     Verb(
         "sandbox",
         "sandbox [URL|off] [--fresh]",
-        "practise without a key; URL: one on a socket; off: back to Groq; --fresh: forget the old one",
+        "practise without a key; URL: one on a socket; off: back to Groq; --fresh: begin with an empty store",
     ),
-    Verb("help", "help", "what %%groq_batch --help shows"),
+    Verb("help", "help", "what %groq_batch --help shows"),
 )
 
 # Flags that people type from other tools, and what they are called here.
@@ -382,6 +382,8 @@ def _why_no_expression(text: str, option: Option) -> str | None:
             compile(text, f"<{option.flag}>", "eval")
     except (SyntaxError, ValueError) as exc:
         return _clip(exc.msg if isinstance(exc, SyntaxError) else str(exc), 120)
+    except (RecursionError, MemoryError):
+        return "nested too deeply"
     return None
 
 

@@ -133,7 +133,7 @@ def unique_ids(values: Iterable[object], place: Place, *, what: str, fix: str) -
         seen[value] = row
     if not encodes("".join(seen)):
         raise surrogate_error(next(row for value, row in seen.items() if not encodes(value)))
-    return list(seen)
+    return [str.__str__(value) for value in seen]  # plain texts, of NumPy's and Enum's too
 
 
 def surrogate_error(row: int) -> InputError:

@@ -179,6 +179,8 @@ def asked(tree: nodes.Template, what: str, first_line: int = 1) -> list[tuple[st
         names = meta.find_undeclared_variables(tree)
     except TemplateSyntaxError as exc:  # an unknown filter or test shows only here
         raise syntax_error(exc, what, first_line) from exc
+    except RecursionError as exc:
+        raise InputError(f"{what} is nested too deeply: write it flatter") from exc
     lines: dict[str, int] = {}
     for name in tree.find_all(nodes.Name):
         if name.name in names:

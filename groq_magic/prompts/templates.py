@@ -173,4 +173,6 @@ def _compiled(
         raise syntax_error(exc, what, first_line) from exc
     except TemplateError as exc:
         raise InputError(f"{what}: {exc}") from exc
+    except (SyntaxError, RecursionError, MemoryError) as exc:  # Python's own limits on nesting
+        raise InputError(f"{what} is nested too deeply: write it flatter") from exc
     return Template(compiled, fields, constants, repeats, assigns)

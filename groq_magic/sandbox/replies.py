@@ -11,7 +11,7 @@ import zlib
 from typing import Any
 
 from .models import MODELS
-from .shaped import fitting
+from .shaped import OddSchema, fitting
 
 CHAT = "/v1/chat/completions"
 AUDIO = ("/v1/audio/transcriptions", "/v1/audio/translations")
@@ -77,6 +77,8 @@ def error_of(url: str, body: dict[str, Any], marks: frozenset[str]) -> RowError 
         return _error(404, f"Unknown request URL: POST {url}.", "unknown_url")
     if not isinstance(body.get("messages"), list) or not body["messages"]:
         return _error(400, "'messages' : minimum number of items is 1", "invalid_request")
+    if fault := _schema_fault(body):
+        return _error(400, f"invalid JSON schema for response_format: {fault}", "invalid_request_error")
     if "[[fail]]" in marks:
         failure = _error(400, "Failed to validate JSON. Please adjust your prompt.", "json_validate_failed")
         failure.error["failed_generation"] = ""
@@ -162,6 +164,17 @@ def _content(body: dict[str, Any], marks: frozenset[str], prompt: str) -> str:
     if isinstance(wanted, dict) and wanted.get("type") in ("json_object", "json_schema"):
         return fitting(wanted, _number(prompt), _sentence(prompt))
     return f"Sandbox reply, no model was asked: {_sentence(prompt)}"
+
+
+def _schema_fault(body: dict[str, Any]) -> str:
+    """What is wrong with the schema that the reply should fit, or ""."""
+    wanted = body.get("response_format")
+    if isinstance(wanted, dict) and wanted.get("type") == "json_schema":
+        try:
+            fitting(wanted, 0, "")
+        except OddSchema as exc:
+            return str(exc)
+    return ""
 
 
 def _sentence(prompt: str) -> str:

@@ -9,6 +9,7 @@ import json
 from typing import Any
 
 _DEEPEST = 12
+_LONGEST = 100_000  # characters of a text, elements of a list
 
 
 def fitting(response_format: dict[str, Any], number: int, sentence: str) -> str:
@@ -17,7 +18,14 @@ def fitting(response_format: dict[str, Any], number: int, sentence: str) -> str:
     schema = asked.get("schema") if isinstance(asked, dict) else None
     if not isinstance(schema, dict):
         return json.dumps({"sandbox": sentence}, ensure_ascii=False)
-    return json.dumps(_value(schema, schema, number, sentence, 0), ensure_ascii=False)
+    try:
+        return json.dumps(_value(schema, schema, number, sentence, 0), ensure_ascii=False)
+    except (TypeError, ValueError, AttributeError, LookupError, ArithmeticError) as exc:
+        raise OddSchema(f"the schema cannot be filled: {exc}") from exc
+
+
+class OddSchema(ValueError):
+    """A schema that is none: a word where a number belongs, a length beyond reason."""
 
 
 def _value(schema: Any, root: dict[str, Any], number: int, sentence: str, depth: int) -> Any:
@@ -45,7 +53,7 @@ def _value(schema: Any, root: dict[str, Any], number: int, sentence: str, depth:
             if depth < 3 or name in schema.get("required", ())
         }
     if kind == "array":
-        count = min(max(1 if depth < 3 else 0, schema.get("minItems", 0)), schema.get("maxItems", 100))
+        count = min(max(depth < 3, _reasonable(schema.get("minItems", 0))), schema.get("maxItems", 100))
         inner = schema.get("items", {})
         return [_value(inner, root, number + place, sentence, depth + 1) for place in range(count)]
     if kind in ("integer", "number"):
@@ -78,5 +86,11 @@ def _within(schema: dict[str, Any], number: int, whole: bool) -> float:
 def _string(schema: dict[str, Any], sentence: str) -> str:
     by_format = {"date": "2026-01-31", "date-time": "2026-01-31T12:00:00Z", "time": "12:00:00Z"}
     text: str = by_format.get(schema.get("format", ""), f"Sandbox: {sentence}")
-    text = text.ljust(schema.get("minLength", 0), ".")
+    text = text.ljust(_reasonable(schema.get("minLength", 0)), ".")
     return text[: schema.get("maxLength", len(text))]
+
+
+def _reasonable(length: int) -> int:
+    if length > _LONGEST:
+        raise ValueError(f"{length} is longer than the sandbox makes anything")
+    return length
