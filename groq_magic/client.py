@@ -37,7 +37,7 @@ _lock = threading.RLock()
 
 
 @dataclass(frozen=True)
-class Request:
+class Settings:
     """What the prompts are asked with. `options` go into every body as they are."""
 
     model: str = DEFAULT_MODEL
@@ -175,7 +175,7 @@ def submit(
         source, template=template, raw=raw, id_column=id, variables=variables or {}, system=system
     )
     options = body_options(temperature=temperature, max_tokens=max_tokens, extra=extra)
-    return send(asked, Request(model, window, options), name=name)
+    return send(asked, Settings(model, window, options), name=name)
 
 
 def body_options(
@@ -216,18 +216,18 @@ def _extra(extra: object, given: set[str]) -> dict[str, Any]:
 
 
 def send(
-    asked: Prompts, request: Request, *, name: str, bind: Callable[[Answers], None] = lambda answers: None
+    asked: Prompts, settings: Settings, *, name: str, bind: Callable[[Answers], None] = lambda answers: None
 ) -> Answers:
     """Cuts the prompts, puts the job on the ledger, binds the Answers, and only then starts carrying it."""
-    if not request.model.strip():
+    if not settings.model.strip():
         raise InputError("The model's name is empty: for example openai/gpt-oss-20b.")
-    if request.window not in WINDOWS:
-        raise InputError(f"window is {request.window!r}; Groq takes {' or '.join(WINDOWS)}.")
+    if settings.window not in WINDOWS:
+        raise InputError(f"window is {settings.window!r}; Groq takes {' or '.join(WINDOWS)}.")
     where, book = service(), ledger()
     job_id = new_job_id()
-    form = shards.Form(request.model, system=asked.system, options=request.options)
+    form = shards.Form(settings.model, system=asked.system, options=settings.options)
     with book.cutting(job_id) as folder:
-        cuts = shards.cut(asked, form, folder, job_id, request.shard_rows)
+        cuts = shards.cut(asked, form, folder, job_id, settings.shard_rows)
         draft = Job(
             job_id=job_id,
             created_at=time.time(),
@@ -236,9 +236,9 @@ def send(
             key_fingerprint=where.key_fingerprint,
             notebook=notebook(),
             name=name,
-            model=request.model,
+            model=settings.model,
             endpoint=form.endpoint,
-            window=request.window,
+            window=settings.window,
             prompts=sum(cut.lines for cut in cuts),
             content=shards.content_hash(cuts),
         )
@@ -249,13 +249,13 @@ def send(
     return carry(job, name, frame=asked.frame, service=lambda: where, reused_from=reused_from, bind=bind)
 
 
-def plan(asked: Prompts, request: Request) -> Plan:
+def plan(asked: Prompts, settings: Settings) -> Plan:
     """What `send` would send; nothing is kept and nothing leaves."""
     import tempfile
 
-    form = shards.Form(request.model, system=asked.system, options=request.options)
+    form = shards.Form(settings.model, system=asked.system, options=settings.options)
     with tempfile.TemporaryDirectory(prefix="groq_magic-") as folder:
-        cuts = shards.cut(asked, form, Path(folder), new_job_id(), request.shard_rows)
+        cuts = shards.cut(asked, form, Path(folder), new_job_id(), settings.shard_rows)
         with cuts[0].path.open("rb") as file:
             first = wire.request(file.readline())
     size = sum(cut.size for cut in cuts)
@@ -264,11 +264,11 @@ def plan(asked: Prompts, request: Request) -> Plan:
         place = service().place
     except KeyMissing:
         place = "nowhere yet (no key was found)"
-    given = {**(request.options or {}), "window": request.window}
-    settings = ", ".join(f"{key} {value!r}" for key, value in given.items())
+    given = {**(settings.options or {}), "window": settings.window}
+    said = ", ".join(f"{key} {value!r}" for key, value in given.items())
     constant = len(form.text_head) + len(form.text_tail) + 60
     tokens = max(0, size - count * constant) // 4 + count * len(asked.system or "") // 4
-    return Plan(count, size, len(cuts), tokens, _as_text(first), settings, request.model, place)
+    return Plan(count, size, len(cuts), tokens, _as_text(first), said, settings.model, place)
 
 
 def _as_text(request: wire.Request) -> str:

@@ -1,12 +1,12 @@
-"""A job, its shards, and what their states mean: plain values and pure functions.
+"""A job, its shards, and what their states mean: plain values and pure functions (but for a jitter).
 
 ::
 
     cut ─upload─▶ uploading ─▶ uploaded ─create─▶ creating ─▶ created ─watch─▶ ended ─collect─▶ collected
                                                     │
-                                                    ├─▶ unsure    the create was not answered: never repeated
-                                                    └─▶ refused   it was refused: a later run tries again
-    cut, uploaded ─cancel─▶ cancelled               nothing of it was sent
+                                                    └─▶ unsure    the create was not answered: never repeated
+    anything before `created` ─▶ refused      the service will not have it: a later run tries again
+    cut, uploading, uploaded ─cancel─▶ cancelled      nothing of it became a batch
 
 A state is on the ledger before the call it announces (`uploading`, `creating`), and the fact after it, so
 `next_step` decides from the ledger alone: a first run, a re-run and a run after a crash are one path.

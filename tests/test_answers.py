@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from groq_magic import client, prompts
 from groq_magic.answers import Answers
-from groq_magic.client import Request
+from groq_magic.client import Settings
 from groq_magic.errors import NotSent, StillRunning
 from tests import markup, offline
 from tests.markup import HOSTILE
@@ -240,7 +240,7 @@ def test_rows_of_a_finished_file_are_readable_while_others_wait() -> None:
     """With one of two files collected, its rows can be read, and partial frames hold what is there."""
     asked = prompts.from_source(["[[expire]] quick", "[[echo]]quick too", "[[slow]] later", "later too"])
     offline.sandbox(pace_s=2)  # the first file ends after 1 s, the second after 6 s
-    answers = client.send(asked, Request(shard_rows=2), name="two_files")
+    answers = client.send(asked, Settings(shard_rows=2), name="two_files")
     when(answers, lambda snapshot: "ok" in snapshot.counts)
     assert answers.counts == {"ok": 1, "expired": 1, "pending": 2}
     early, late = answers[:2], answers[2:]

@@ -17,7 +17,7 @@ import pytest
 from groq_magic import api, client, pipeline, prompts
 from groq_magic import job as jobs
 from groq_magic.answers import Answers
-from groq_magic.client import Request
+from groq_magic.client import Settings
 from groq_magic.errors import LedgerError, NotSent, StillRunning
 from groq_magic.job import Shard, Snapshot
 from groq_magic.keys import Service
@@ -179,7 +179,7 @@ def forget() -> None:
 
 def submit(*asked: str, shard_rows: int = 50_000, name: str = "answers", **how: Any) -> Answers:
     """These prompts, sent; each echoes what follows its mark."""
-    return client.send(prompts.from_source(list(asked)), Request(shard_rows=shard_rows, **how), name=name)
+    return client.send(prompts.from_source(list(asked)), Settings(shard_rows=shard_rows, **how), name=name)
 
 
 def echoes(count: int, first: int = 0) -> list[str]:

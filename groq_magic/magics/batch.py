@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from groq_magic import client, prompts
 from groq_magic.answers import Answers
-from groq_magic.client import Plan, Request
+from groq_magic.client import Plan, Settings
 from groq_magic.errors import InputError
 from groq_magic.magics import options
 from groq_magic.prompts import Prompts
@@ -31,7 +31,7 @@ def run(magics: GroqMagics, line: str, cell: str | None) -> Answers | None:
     if name is not None:
         check_name(name, magics.ip.user_ns)
     asked = _prompts(parsed, cell, magics.ip.user_ns)
-    request = Request(
+    settings = Settings(
         model=str(given.get("model", magics.model)),
         window=str(given.get("window", "24h")),
         options=client.body_options(
@@ -40,14 +40,14 @@ def run(magics: GroqMagics, line: str, cell: str | None) -> Answers | None:
         shard_rows=magics.shard_rows,
     )
     if given.get("dry_run"):
-        print(_planned(client.plan(asked, request)))  # noqa: T201
+        print(_planned(client.plan(asked, settings)))  # noqa: T201
         return None
 
     def bind(answers: Answers) -> None:
         if name is not None:
             magics.ip.user_ns[name] = answers
 
-    answers = client.send(asked, request, name=name or "", bind=bind)
+    answers = client.send(asked, settings, name=name or "", bind=bind)
     show(magics, answers, plain=bool(given.get("plain")))
     if given.get("wait"):
         answers.wait()
