@@ -288,9 +288,11 @@ class Run:
         """Raises NotSent where the key may not use the model, before anything is uploaded."""
         try:
             models, model = await self._again(lambda api: api.models()), self._job.model
-        except ApiError:
+        except ApiError as exc:
             if self._cancelling:
                 return  # nothing will be sent anyway
+            if isinstance(exc, Refused) and exc.status in (404, 405):
+                return  # a service that does not list its models says itself what it does not have
             raise
         if models and model not in models:
             service = self._connected().service

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import math
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from groq_magic import client
 from groq_magic.errors import InputError
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
 @pytest.mark.parametrize(
@@ -65,3 +71,39 @@ def test_options_that_groq_would_refuse_are_said_in_one_line(given: dict[str, An
     with pytest.raises(InputError) as caught:
         client.body_options(**given)
     assert str(caught.value) == said
+
+
+FORK = """
+import os, warnings
+warnings.simplefilter("ignore", DeprecationWarning)  # newer Pythons warn of forks beside threads
+import groq_magic
+from groq_magic import client
+client.use_sandbox(pace_s=0)
+before = groq_magic.submit(["[[echo]]before"]).wait(30)
+child = os.fork()
+who = "parent" if child else "child"
+after = groq_magic.submit([f"[[echo]]{who}"]).wait(30)
+print(who, before.texts, after.texts, flush=True)
+if child:
+    os.waitpid(child, 0)
+else:
+    os._exit(0)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+def test_a_forked_child_starts_anew(tmp_path: Path) -> None:
+    """After a fork both processes can send: the child with a ledger, a loop and connections of its own."""
+    done = subprocess.run(
+        [sys.executable, "-c", FORK],
+        env={**os.environ, "GROQ_MAGIC_HOME": str(tmp_path), "PYTHONPATH": str(ROOT)},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.stderr == ""
+    assert sorted(done.stdout.splitlines()) == [
+        "child ['before'] ['child']",
+        "parent ['before'] ['parent']",
+    ]

@@ -560,6 +560,12 @@ def test_what_cannot_be_sent_says_why(
     assert submit(*echoes(2)).wait(WAIT_S).texts == numbers(2)
 
 
+def test_a_service_that_lists_no_models_is_asked_all_the_same(line: Line) -> None:
+    """Where there is no `/models`, the prompts are sent."""
+    line.on(MODELS, refuses(404, "no such page"))
+    assert submit(*echoes(2)).wait(WAIT_S).texts == numbers(2)
+
+
 def test_a_model_that_nobody_has_is_refused_before_anything_is_uploaded(line: Line) -> None:
     """The error names the models that the key may use."""
     with pytest.raises(NotSent, match=r"has no model 'nobody/none' for this key\. It has: .*gpt-oss-20b"):

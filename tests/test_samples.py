@@ -1,9 +1,12 @@
+"""The samples arbitrate: what the sandbox shows has their keys, order and types."""
+
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
-from test_sandbox_routes import Desk, lines_of, request_line
+
+from tests.desk import Desk, lines_of, request_line
 
 SAMPLES = Path(__file__).parent / "samples"
 

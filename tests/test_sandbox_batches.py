@@ -1,10 +1,13 @@
+"""What happens to a batch in the sandbox, by the clock."""
+
 import asyncio
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from test_sandbox_routes import KEY, Desk, lines_of, refused, request_line
+
+from tests.desk import KEY, Desk, lines_of, refused, request_line
 
 TEN = lines_of(*(f"prompt number {n}" for n in range(10)))
 

@@ -1,11 +1,13 @@
+"""What the sandbox replies, and what a prompt can make happen."""
+
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
-from test_sandbox_routes import Desk, lines_of, request_line
 
 from groq_magic.sandbox.replies import TRIGGERS, tokens
+from tests.desk import Desk, lines_of, request_line
 
 
 @pytest.fixture
@@ -201,3 +203,16 @@ def test_every_trigger_is_explained() -> None:
     """The table of triggers is the whole list, each with a sentence."""
     assert set(TRIGGERS) == {f"[[{name}]]" for name in ("fail", "lose", "cut", "slow", "expire", "echo")}
     assert all(TRIGGERS.values())
+
+
+@pytest.mark.parametrize(
+    "schema", [{"type": "string", "minLength": "x"}, {"type": "string", "minLength": 10**9}, {"anyOf": 5}]
+)
+def test_a_schema_that_cannot_be_filled_fails_its_row_alone(desk: Desk, schema: dict[str, Any]) -> None:
+    """An odd schema is a reason in the error file; the batch ends, and the store can still be listed."""
+    asked = {"type": "json_schema", "json_schema": {"name": "odd", "schema": schema}}
+    batch = desk.run(request_line("odd", "hi", response_format=asked) + "\n" + request_line("good", "hi"))
+    assert (batch["status"], batch["request_counts"]["completed"]) == ("completed", 1)
+    (error,) = desk.lines(batch["error_file_id"])
+    assert (error["custom_id"], error["response"]["status_code"]) == ("odd", 400)
+    assert desk.ask("GET", "/batches").status_code == 200

@@ -1,99 +1,19 @@
-import asyncio
+"""The sandbox's routes: what each answers, what it refuses, and how."""
+
 import json
 import re
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
-from groq_magic.sandbox import create_app
-
-KEY = "gsk_sandbox"
-
-
-def request_line(custom_id: str, prompt: str, **body: Any) -> str:
-    """One request as it is uploaded, without its line feed."""
-    message = {"role": "user", "content": prompt}
-    whole = {"model": "openai/gpt-oss-20b", "messages": [message], **body}
-    line = {"custom_id": custom_id, "method": "POST", "url": "/v1/chat/completions", "body": whole}
-    return json.dumps(line, ensure_ascii=False)
-
-
-def lines_of(*prompts: str) -> str:
-    """A file with one request for each prompt: row-0, row-1 and so on."""
-    return "".join(request_line(f"row-{n}", prompt) + "\n" for n, prompt in enumerate(prompts))
-
-
-class Desk:
-    """A sandbox in this process, with a clock that is turned by hand."""
-
-    def __init__(self, home: Path, pace_s: float = 100.0) -> None:
-        self.home, self.pace_s, self.now = home, pace_s, 1_780_000_000.0
-        self.restart()
-
-    def restart(self) -> None:
-        """A new app over the same home."""
-        self.app = create_app(self.home, pace_s=self.pace_s, now=lambda: self.now)
-
-    def ask(self, method: str, path: str, key: str = KEY, **how: Any) -> httpx.Response:
-        """One request, to a path below /openai/v1 or to /sandbox."""
-
-        async def asked() -> httpx.Response:
-            transport = httpx.ASGITransport(app=self.app)
-            headers = {"authorization": f"Bearer {key}"} if key else {}
-            async with httpx.AsyncClient(
-                transport=transport, base_url="http://sandbox", headers=headers
-            ) as client:
-                return await client.request(
-                    method, path if path == "/sandbox" else f"/openai/v1{path}", **how
-                )
-
-        return asyncio.run(asked())
-
-    def upload(self, content: str | bytes) -> dict[str, Any]:
-        """The File that the content became."""
-        content = content.encode() if isinstance(content, str) else content
-        files = {"file": ("in.jsonl", content)}
-        return self.ask("POST", "/files", data={"purpose": "batch"}, files=files).json()
-
-    def create(self, content: str | bytes, **more: Any) -> dict[str, Any]:
-        """The batch just created over this content."""
-        asked = {"input_file_id": self.upload(content)["id"], "endpoint": "/v1/chat/completions"}
-        reply = self.ask("POST", "/batches", json={**asked, "completion_window": "24h", **more})
-        assert reply.status_code == 200, reply.text
-        return reply.json()
-
-    def look(self, batch: dict[str, Any]) -> dict[str, Any]:
-        """The batch as it stands now."""
-        return self.ask("GET", f"/batches/{batch['id']}").json()
-
-    def lines(self, file_id: str | None) -> list[dict[str, Any]]:
-        """The lines of a result file; none for null."""
-        if file_id is None:
-            return []
-        content = self.ask("GET", f"/files/{file_id}/content").content
-        assert content.endswith(b"\n")
-        return [json.loads(line) for line in content.split(b"\n")[:-1]]
-
-    def run(self, content: str | bytes) -> dict[str, Any]:
-        """The batch over this content, at its end."""
-        batch = self.create(content)
-        self.now += 10 * self.pace_s
-        return self.look(batch)
+from tests.desk import Desk, lines_of, refused, request_line
 
 
 @pytest.fixture
 def desk(tmp_path: Path) -> Desk:
     """A fresh sandbox whose batches take 100 seconds."""
     return Desk(tmp_path / "home")
-
-
-def refused(reply: httpx.Response, status: int, code: str) -> dict[str, Any]:
-    """The error of a reply that must be a refusal in Groq's envelope."""
-    error = reply.json()["error"]
-    assert (reply.status_code, error["code"], error["type"]) == (status, code, "invalid_request_error")
-    return error
 
 
 @pytest.mark.parametrize("key", ["", "sk-other", "Gsk_x"])

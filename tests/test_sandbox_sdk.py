@@ -1,3 +1,5 @@
+"""Groq's own SDK against the sandbox on a socket."""
+
 import json
 import signal
 import socket
@@ -9,7 +11,8 @@ from pathlib import Path
 import groq
 import httpx
 import pytest
-from test_sandbox_routes import KEY, lines_of
+
+from tests.desk import KEY, lines_of
 
 SERVE = "import sys; from groq_magic.sandbox import serve; serve(sys.argv[1], port=int(sys.argv[2]))"
 
