@@ -425,6 +425,7 @@ async def _leave(runs: list[Run]) -> None:
     for run in runs:
         await run.leave()
     for run in runs:
-        await run.left.wait()
+        if run.begun:
+            await run.left.wait()
     for endpoints, _ in connections:
         await endpoints.close()
