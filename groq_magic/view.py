@@ -76,7 +76,7 @@ class View:
         """Notes that something did not work and is tried again."""
         since = self._trouble[1] if self._trouble else time.time()
         said = exc.message if isinstance(exc, GroqMagicError) else f"{exc!r}"
-        self._trouble = (said, since)
+        self._trouble = (display.shortened(said, 300), since)
         self.changed()
 
     def no_trouble(self) -> None:
@@ -116,7 +116,9 @@ class View:
             stopped=rows.not_sent or job.stopped,
             checked_at=self.checked_at,
             problems=tuple(
-                Problem(code, seen.message, seen.count, seen.row)
+                Problem(
+                    display.shortened(code, 80), display.shortened(seen.message, 400), seen.count, seen.row
+                )
                 for code, seen in sorted(rows.problems.items(), key=lambda item: -item[1].count)
             ),
             first_prompt=self._read_first_prompt(),
