@@ -93,7 +93,7 @@ def test_the_demo_plays_the_notebook(tmp_path: Path) -> None:
     assert not [data for data in shown if any("widget" in kind for kind in data)]
     assert sum("completed" in data.get("text/html", "") for data in shown) == 2
     page = (tmp_path / "out" / "01_first_batch.html").read_text(encoding="utf-8")
-    assert page.count('class="gm-card"') == 2
+    assert page.count('class="gm-card ') == 2
 
 
 def test_the_notebook_is_committed_without_outputs() -> None:
