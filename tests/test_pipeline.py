@@ -26,6 +26,7 @@ from groq_magic.view import View
 
 MODEL = "openai/gpt-oss-20b"
 WAIT_S = 30  # a test that waits longer than this hangs
+REAL_PAUSE = pipeline.Run._pause
 
 UPLOAD, CREATE, POLL = ("POST", "/files"), ("POST", "/batches"), ("GET", r"/batches(/\w+)?")
 CANCEL, DOWNLOAD, MODELS = (
@@ -147,11 +148,10 @@ EARLIER = replaced(status="in_progress", output_file_id=None, error_file_id=None
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Waits are noted here instead of being waited for."""
     noted: list[float] = []
-    pause = pipeline.Run._pause
 
     async def short(self: pipeline.Run, seconds: float) -> None:
         noted.append(seconds)
-        await pause(self, min(seconds, 0.01))
+        await REAL_PAUSE(self, min(seconds, 0.01))
 
     monkeypatch.setattr(pipeline.Run, "_pause", short)
     monkeypatch.setattr(jobs, "ask_again_s", lambda age_s: 0.01)
@@ -835,9 +835,7 @@ def test_a_cancel_while_the_models_cannot_be_had_cancels(line: Line) -> None:
 
 def test_a_call_during_a_request_is_not_forgotten(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who cancels while a request is under way need not wait for the pause after it."""
-    monkeypatch.undo()  # real pauses: the one after this create would be an hour
-    monkeypatch.setattr(api, "_in_process", line.to)
-    monkeypatch.setenv("GROQ_MAGIC_HOME", str(client.ledger().home))
+    monkeypatch.setattr(pipeline.Run, "_pause", REAL_PAUSE)  # the one after this create would be an hour
     gate = Gate(then=refuses(429, "later", retry_after="3600"))
     line.on(CREATE, gate)
     answers = submit(*echoes(2))
