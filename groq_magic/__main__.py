@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import os
 import sys
 from pathlib import Path
 
-from groq_magic import __version__
-from groq_magic.errors import GroqMagicError
+from groq_magic import __version__, keys
+from groq_magic.errors import GroqMagicError, InputError
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -42,6 +44,19 @@ def _parser() -> argparse.ArgumentParser:
     sandbox.add_argument(
         "--pace", type=_seconds, default=0.0, metavar="S", help="seconds that a batch takes (%(default)s)"
     )
+    sandbox.add_argument(
+        "--rule",
+        action="append",
+        default=[],
+        metavar="NAME=CHOICE",
+        help="where Groq's documents disagree (--rules lists them); may be given often",
+    )
+    sandbox.add_argument("--rules", action="store_true", help="list the rules, their choices and defaults")
+    sandbox.add_argument(
+        "--token",
+        default=os.environ.get(keys.SANDBOX_TOKEN) or None,
+        help="the only key that is let in (default: $GROQ_MAGIC_SANDBOX_TOKEN, else any gsk_…)",
+    )
     sandbox.set_defaults(run=_sandbox)
     return parser
 
@@ -62,13 +77,21 @@ def _demo(args: argparse.Namespace) -> int:
 def _sandbox(args: argparse.Namespace) -> int:
     import tempfile
 
-    from groq_magic.sandbox import serve
+    from groq_magic import sandbox
 
-    if args.home is not None:
-        serve(args.home, args.host, args.port, args.pace)
+    if args.rules:
+        for name, says in sandbox.RULES.items():
+            print(f"{name}={'|'.join(sandbox.choices(name))}\n    {says}")
         return 0
-    with tempfile.TemporaryDirectory(prefix="groq-magic-sandbox-") as home:
-        serve(home, args.host, args.port, args.pace)
+    try:
+        rules = sandbox.chosen(args.rule)
+    except ValueError as exc:
+        raise InputError(f"--rule: {exc}. groq-magic sandbox --rules explains them.") from None
+    if args.token is not None and (len(args.token) < 8 or not args.token.isascii() or " " in args.token):
+        raise InputError("--token: at least 8 characters, no spaces.")
+    with contextlib.ExitStack() as stack:
+        home = args.home or stack.enter_context(tempfile.TemporaryDirectory(prefix="groq-magic-sandbox-"))
+        sandbox.serve(home, args.host, args.port, args.pace, rules=rules, token=args.token)
     return 0
 
 

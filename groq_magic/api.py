@@ -7,7 +7,6 @@ is the pipeline's to decide.
 from __future__ import annotations
 
 import asyncio
-import math
 import os
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
@@ -134,7 +133,7 @@ class Groq:
                         code,
                         f"{self.service.place} answered {where} with {status}"
                         f"{f' {code}' if code else ''}: {message}",
-                        _seconds(response.headers.get("retry-after")),
+                        wire.limits(response.headers).retry_after_s,
                     )
                 yield response
         except (httpx.HTTPError, httpx.InvalidURL) as exc:
@@ -157,16 +156,18 @@ def _in_process(service: Service) -> httpx.AsyncBaseTransport | None:
     """The way to a sandbox inside this process; None for a service on the network."""
     if service.folder is None:
         return None
-    return httpx.ASGITransport(app=sandbox_app(service.folder, service.pace_s))
+    return _InProcess(app=sandbox_app(service.folder, service.pace_s))
 
 
-def _seconds(value: str | None) -> float | None:
-    """Retry-After in seconds, 1 to 600; Groq sends a number (https://console.groq.com/docs/rate-limits)."""
-    try:
-        asked = float(value or "nan")
-    except ValueError:
-        return None
-    return min(600.0, max(1.0, asked)) if math.isfinite(asked) else None
+class _InProcess(httpx.ASGITransport):
+    """The way to a sandbox inside this process, which can break off like any other."""
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """The reply. Raises httpx.ReadError where the sandbox hangs up."""
+        try:
+            return await super().handle_async_request(request)
+        except ConnectionResetError as exc:
+            raise httpx.ReadError(str(exc), request=request) from exc
 
 
 async def _bounded(response: httpx.Response, limit: int, *, cut: bool = False) -> bytes:

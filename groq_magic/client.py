@@ -111,11 +111,14 @@ def _sandbox_at(url: str) -> Service:
 
     try:
         found = httpx.get(f"{url}/sandbox", timeout=5).raise_for_status().json()
-        return keys.sandbox(str(found["store_id"]), url)
+        there = keys.sandbox(str(found["store_id"]), url)
     except (httpx.HTTPError, ValueError, KeyError, TypeError) as exc:
         raise InputError(
             f"No sandbox answers at {url} ({exc!r}). Start one: groq-magic sandbox; it prints its URL."
         ) from exc
+    if found.get("token_needed") and there.key == keys.SANDBOX_KEY:
+        raise InputError(f"The sandbox at {url} lets in who has its token: set {keys.SANDBOX_TOKEN} to it.")
+    return there
 
 
 def _service_of(job: Job) -> Service:

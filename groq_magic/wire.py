@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -103,6 +104,32 @@ def _mended(data: bytes) -> object:
         raise ValueError("the JSON is nested too deeply") from exc
 
 
+@dataclass(frozen=True)
+class File:
+    """A File as Groq tells it: `bytes` is its size, `created_at` epoch seconds; None if not said."""
+
+    id: str
+    filename: str
+    purpose: str
+    bytes: int | None
+    created_at: int | None
+
+
+def files(data: bytes) -> list[File]:
+    """The Files of a list; what has no id is left out."""
+    return [
+        File(
+            found,
+            _text(row.get("filename")) or "",
+            _text(row.get("purpose")) or "",
+            _whole(row.get("bytes")),
+            _whole(row.get("created_at")),
+        )
+        for row in map(_dict, _list(decode(data).get("data")))
+        if (found := _text(row.get("id")))
+    ]
+
+
 def file_id(data: bytes) -> str:
     """The id of an uploaded File. Raises ValueError where the reply holds none."""
     found = _text(decode(data).get("id"))
@@ -172,6 +199,59 @@ def error(data: bytes) -> tuple[str, str]:
         found = {}
     message = _text(found.get("message")) or data[:200].decode("utf-8", "replace").strip()
     return _text(found.get("code")) or _text(found.get("type")) or "", message
+
+
+# --- headers -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a reply's headers say of rate limits; None where they say nothing. Requests are counted by the
+    day, tokens by the minute: https://console.groq.com/docs/rate-limits
+    """
+
+    remaining_requests: int | None
+    remaining_tokens: int | None
+    reset_requests_s: float | None
+    reset_tokens_s: float | None
+    retry_after_s: float | None
+
+
+_UNITS_S = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(h|ms|us|µs|ns|m|s)")
+
+
+def limits(headers: Mapping[str, str]) -> Limits:
+    """The rate limits in a reply's headers, whose names may be in any case.
+
+    `retry_after_s` is from 1 to 600: Retry-After if there is one, else the longest reset of what is used up.
+    """
+    said = {name.lower(): value for name, value in headers.items()}
+    requests, tokens = (_count(said.get(f"x-ratelimit-remaining-{of}")) for of in ("requests", "tokens"))
+    day_s, minute_s = (_duration_s(said.get(f"x-ratelimit-reset-{of}")) for of in ("requests", "tokens"))
+    try:
+        after_s = float(said.get("retry-after", "nan"))
+    except ValueError:
+        after_s = math.nan
+    if not math.isfinite(after_s):
+        used_up = [
+            reset_s for left, reset_s in ((requests, day_s), (tokens, minute_s)) if left == 0 and reset_s
+        ]
+        after_s = max(used_up, default=math.nan)
+    after = min(600.0, max(1.0, after_s)) if math.isfinite(after_s) else None
+    return Limits(requests, tokens, day_s, minute_s, after)
+
+
+def _count(value: str | None) -> int | None:
+    return int(value) if value and value.isascii() and value.isdigit() and len(value) < 16 else None
+
+
+def _duration_s(value: str | None) -> float | None:
+    """Go's way of writing a duration (`24m28.8s`, `670ms`) in seconds."""
+    found = _DURATION.findall(value or "")
+    if not found or "".join(number + unit for number, unit in found) != value:
+        return None
+    return sum(float(number) * _UNITS_S[unit] for number, unit in found)
 
 
 # --- lines of result files ---------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 
-from groq_magic.sandbox import create_app
+from groq_magic.sandbox import chosen, create_app
 
 KEY = "gsk_sandbox"
 
@@ -30,16 +30,17 @@ def lines_of(*prompts: str) -> str:
 class Desk:
     """A sandbox in this process, with a clock that is turned by hand."""
 
-    def __init__(self, home: Path, pace_s: float = 100.0) -> None:
+    def __init__(self, home: Path, pace_s: float = 100.0, **rules: str) -> None:
         self.home, self.pace_s, self.now = home, pace_s, 1_780_000_000.0
+        self.rules = chosen(f"{name}={choice}" for name, choice in rules.items())
         self.restart()
 
     def restart(self) -> None:
         """A new app over the same home."""
-        self.app = create_app(self.home, pace_s=self.pace_s, now=lambda: self.now)
+        self.app = create_app(self.home, pace_s=self.pace_s, now=lambda: self.now, rules=self.rules)
 
     def ask(self, method: str, path: str, key: str = KEY, **how: Any) -> httpx.Response:
-        """One request, to a path below /openai/v1 or to /sandbox."""
+        """One request, to a path below /openai/v1 or to one of /sandbox."""
 
         async def asked() -> httpx.Response:
             transport = httpx.ASGITransport(app=self.app)
@@ -48,7 +49,7 @@ class Desk:
                 transport=transport, base_url="http://sandbox", headers=headers
             ) as client:
                 return await client.request(
-                    method, path if path == "/sandbox" else f"/openai/v1{path}", **how
+                    method, path if path.startswith("/sandbox") else f"/openai/v1{path}", **how
                 )
 
         return asyncio.run(asked())

@@ -157,7 +157,7 @@ def test_each_answer_has_its_status_and_reason(
         assert answer.usage is None
     else:
         assert answer.usage.completion_tokens > 0
-        assert answer.model == client.DEFAULT_MODEL
+        assert answer.model == f"sandbox/{client.DEFAULT_MODEL}"
         assert answer.raw["custom_id"] == key
         assert "No model is asked" in answer.reasoning
 

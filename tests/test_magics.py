@@ -493,11 +493,11 @@ def test_config_sets_the_model_and_the_size_of_files(notebook: Notebook) -> None
     notebook.ok("%%groq_batch big\n[[echo]]1\n[[echo]]2")
     assert notebook.texts("big") == ["1", "2"]
     answers = notebook.variables["big"]
-    assert answers[0].model == "openai/gpt-oss-120b"
+    assert answers[0].model == "sandbox/openai/gpt-oss-120b"
     assert len(answers.batch_ids) == 2
     notebook.ok("%%groq_batch small --model openai/gpt-oss-20b\n[[echo]]3")
     assert notebook.texts("small") == ["3"]
-    assert notebook.variables["small"][0].model == "openai/gpt-oss-20b"
+    assert notebook.variables["small"][0].model == "sandbox/openai/gpt-oss-20b"
 
 
 @pytest.mark.parametrize("rows", ["0", "50001", "'many'"])

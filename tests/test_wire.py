@@ -1,5 +1,6 @@
 import json
 import math
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from groq_magic import wire
 
 SAMPLES = Path(__file__).parent / "samples"
 
-RESULT_LINES = ["output_line", "output_line_2025", "error_line", "expired_line"]
+RESULT_LINES = ["output_line", "output_line_2025", "error_line", "error_line_bare", "expired_line"]
 
 
 def sample(name: str) -> Any:
@@ -46,8 +47,11 @@ ERRORS = "file_01k7a2n6e9f8g7h6j5k4m3n2p1"
 READ_AS = {
     "batch_validating": ("validating", None, None, None, (0, 0, 0)),
     "batch_in_progress": ("in_progress", None, None, None, (1, 1, 4)),
+    "batch_finalizing": ("finalizing", None, None, None, (3, 1, 4)),
+    "batch_cancelling": ("cancelling", None, None, None, (2, 0, 4)),
     "batch_completed": ("completed", OUTPUT, ERRORS, 1780000021, (3, 1, 4)),
     "batch_failed": ("failed", None, None, 1780000003, (0, 0, 0)),
+    "batch_failed_wrapped": ("failed", None, None, 1780000003, (0, 0, 0)),
     "batch_expired": ("expired", OUTPUT, ERRORS, 1780086400, (2, 0, 4)),
     "batch_cancelled": ("cancelled", OUTPUT, None, 1780000012, (2, 0, 4)),
 }
@@ -63,9 +67,10 @@ def test_a_batch_is_read_as_its_sample_says(name: str) -> None:
     assert (batch.created_at, batch.expires_at) == (1780000000, 1780086400)
 
 
-def test_a_failed_batch_says_why_and_on_which_line() -> None:
-    """The errors of the sample batch that was turned down are code, message and line."""
-    (error,) = wire.batch(as_bytes(sample("batch_failed"))).errors
+@pytest.mark.parametrize("name", ["batch_failed", "batch_failed_wrapped"])
+def test_a_failed_batch_says_why_and_on_which_line(name: str) -> None:
+    """The errors of the sample batch that was turned down, flat or wrapped, are code, message and line."""
+    (error,) = wire.batch(as_bytes(sample(name))).errors
     assert (error.code, error.line) == ("invalid_method", 4)
     assert error.message == "Invalid value: 'GET'. Supported values are: 'POST'"
 
@@ -85,15 +90,81 @@ def test_the_last_page_has_no_cursor(paging: Any) -> None:
 
 def test_the_other_samples_are_read() -> None:
     """A file's id, the models' ids and an error's code and message come out of their samples."""
-    assert wire.file_id(as_bytes(sample("file"))) == INPUT
+    for name in ("file", "file_deleted"):
+        assert wire.file_id(as_bytes(sample(name))) == INPUT
+    kept, output = wire.files(as_bytes(sample("file_list")))
+    assert kept == wire.File(INPUT, "reviews.jsonl", "batch", 966, 1780000000)
+    assert (output.id, output.purpose) == (OUTPUT, "batch_output")
+    (batch,) = wire.page(as_bytes(sample("batches_by_id"))).batches
+    assert (batch.id, wire.page(as_bytes(sample("batches_by_id"))).next_cursor) == (BATCH, None)
     assert wire.model_ids(as_bytes(sample("models"))) == ["openai/gpt-oss-20b", "whisper-large-v3"]
-    assert wire.error(as_bytes(sample("error_envelope"))) == ("invalid_api_key", "Invalid API Key")
+
+
+ERROR_CODES = {
+    "error_envelope": "invalid_api_key",
+    "error_expired_api_key": "expired_api_key",
+    "error_not_available_for_plan": "not_available_for_plan",
+    "error_model_not_found": "model_not_found",
+    "error_model_decommissioned": "model_decommissioned",
+    "error_json_validate_failed": "json_validate_failed",
+    "error_rate_limit": "rate_limit_exceeded",
+    "error_with_param": "invalid_request",
+}
+
+
+@pytest.mark.parametrize("name", ERROR_CODES)
+def test_an_error_envelope_is_its_code_and_its_words(name: str) -> None:
+    """Code and message of each sample envelope come out as they stand in it."""
+    assert wire.error(as_bytes(sample(name))) == (ERROR_CODES[name], sample(name)["error"]["message"])
+
+
+LIMITS = {
+    "rate_limit_headers": wire.Limits(499_999, 249_885, 0.1728, 0.0276, None),
+    "rate_limited_headers": wire.Limits(499_999, 0, 0.1728, 67.5, 7.0),
+}
+
+
+@pytest.mark.parametrize("name", LIMITS)
+def test_limits_are_read_from_the_headers(name: str) -> None:
+    """What is left, when it is whole again in seconds, and how long to wait, as the samples say."""
+    read = wire.limits(sample(name))
+    assert astuple(read) == pytest.approx(astuple(LIMITS[name]))
+    assert wire.limits({key.upper(): value for key, value in sample(name).items()}) == read
+
+
+@pytest.mark.parametrize(
+    ("headers", "after_s"),
+    [
+        ({}, None),
+        ({"retry-after": "7"}, 7.0),
+        ({"retry-after": "0.2"}, 1.0),
+        ({"retry-after": "-1"}, 1.0),
+        ({"retry-after": "1e9"}, 600.0),
+        ({"retry-after": "inf"}, None),
+        ({"retry-after": "Wed, 21 Oct 2026 07:28:00 GMT"}, None),
+        ({"x-ratelimit-remaining-tokens": "0", "x-ratelimit-reset-tokens": "17.212s"}, 17.212),
+        ({"x-ratelimit-remaining-tokens": "5", "x-ratelimit-reset-tokens": "17.212s"}, None),
+        ({"x-ratelimit-remaining-tokens": "0", "x-ratelimit-reset-tokens": "soon"}, None),
+        ({"x-ratelimit-remaining-tokens": "0", "x-ratelimit-reset-tokens": "1h2m3s"}, 600.0),
+        ({"x-ratelimit-remaining-tokens": "٣", "x-ratelimit-reset-tokens": "7s x"}, None),
+    ],
+)
+def test_how_long_to_wait_is_read_whatever_came(headers: dict[str, str], after_s: float | None) -> None:
+    """Retry-After, else the reset of what is used up, within 1 and 600 seconds; nonsense is None."""
+    assert wire.limits(headers).retry_after_s == (None if after_s is None else pytest.approx(after_s))
 
 
 READ_LINES = {
     "output_line": ("review-2", "stop", 91, 24, None),
     "output_line_2025": ("review-2", "stop", 41, 12, None),
     "error_line": (
+        "review-3",
+        None,
+        0,
+        0,
+        ("json_validate_failed", "Failed to validate JSON. Please adjust your prompt."),
+    ),
+    "error_line_bare": (
         "review-3",
         None,
         0,
@@ -126,12 +197,19 @@ def test_a_reply_holds_text_reasoning_model_and_the_line_itself() -> None:
     assert reply.raw == line
 
 
+def test_a_reply_of_the_ordinary_endpoint_is_the_body_of_a_line() -> None:
+    """The sample chat completion, put into a result line, says what it said."""
+    body = sample("chat_completion")
+    line = {"custom_id": "a", "response": {"status_code": 200, "body": body}, "error": None}
+    reply = wire.reply(as_bytes(line))
+    assert (reply.text, reply.usage) == (body["choices"][0]["message"]["content"], wire.Usage(91, 24, 115))
+
+
 def test_every_sample_is_read_here() -> None:
     """No sample is left out by the client: a new one needs a line in this file."""
-    others = {"batch_list", "file", "models", "error_envelope"}
-    # The client deletes no files, and sends nothing to the ordinary endpoint yet.
-    unused = {"file_deleted", "chat_completion"}
-    assert {path.stem for path in SAMPLES.glob("*.json")} == {*READ_AS, *READ_LINES, *others, *unused}
+    others = {"batch_list", "batches_by_id", "file", "file_list", "file_deleted", "models", "chat_completion"}
+    read = {*READ_AS, *READ_LINES, *ERROR_CODES, *LIMITS, *others}
+    assert {path.stem for path in SAMPLES.glob("*.json")} == read
 
 
 # --- batches of other shapes --------------------------------------------------------------------------

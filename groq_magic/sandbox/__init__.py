@@ -6,12 +6,16 @@ key and without a network. It shares no line with the client: both are held to `
 ::
 
     serve      the sandbox on a socket
-    app        the routes: what each answers, who may ask, Groq's error envelope
+    app        the routes: what each answers, in Groq's error envelope
+    gate       what every request passes: who asks, how much, what goes wrong on purpose
+    faults     the one table of faults: marks in prompts, faults of requests
+    rules      where the documents disagree, and what is chosen
     batches    what happens to a batch: created, looked at, cancelled, settled at its end
     timeline   (batch, clock) → where the batch stands; pure, so nothing runs in the background
     intake     an uploaded file → its faults, or the order in which its rows will be answered
     results    an ended batch → its output lines and its error lines
-    replies    a request → its reply, by the prompt alone; the table of triggers
+    replies    a request → its reply, by the prompt alone
+    bodies     a request's body → what is wrong with it
     shaped     a JSON Schema → a value that fits it
     store      the one owner of every path
     refusals   the errors of the service itself
@@ -23,6 +27,8 @@ changes nothing. Start reading at `batches.Batches`.
 """
 
 from .app import create_app
+from .rules import SAYS as RULES
+from .rules import Rules, choices, chosen
 from .serve import serve
 
-__all__ = ["create_app", "serve"]
+__all__ = ["RULES", "Rules", "choices", "chosen", "create_app", "serve"]

@@ -1,54 +1,64 @@
 """The routes of Groq's Batch API, as an ASGI app. https://console.groq.com/docs/api-reference
 
 What works on disk runs in a thread (a plain `def` does by itself), so that the app may share an event loop
-with others.
+with others. Who may ask, how much, and what goes wrong on purpose stands in `gate`.
 """
 
 from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import Headers, UploadFile
+from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import FileResponse, Response
-from starlette.routing import Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.responses import FileResponse, Response, StreamingResponse
+from starlette.routing import Match, Route
+from starlette.types import Receive, Scope, Send
 
-from . import replies
+from . import bodies, faults, intake, replies
+from . import rules as disagreements
 from .batches import Batches
+from .gate import Gate, Keys, json_response, rate_limits
 from .models import MODELS
 from .refusals import Refusal, invalid
 from .results import chat_id
+from .rules import Rules
 from .store import Store
 
-MOST_BYTES = 200_000_000
-_ROOM_FOR_FORM = 65_536
 _V1 = "/openai/v1"
+_LONGEST_NAME = 255
 
-Answer = Callable[[Request], Any] | Callable[[Request], Awaitable[Any]]
+T = TypeVar("T")
 
 
-def create_app(home: Path | str, *, pace_s: float = 10.0, now: Callable[[], float] = time.time) -> Starlette:
+def create_app(
+    home: Path | str,
+    *,
+    pace_s: float = 10.0,
+    now: Callable[[], float] = time.time,
+    rules: Rules | None = None,
+    token: str | None = None,
+) -> Starlette:
     """The sandbox over the store in `home`, which is made if it is missing.
 
-    A batch takes `pace_s` seconds by the clock `now`; with 0 it is completed at the first look. The app needs
-    no lifespan events; `app.state.store_id` is the store's id.
+    A batch takes `pace_s` seconds by the clock `now`; with 0 it is completed at the first look. `rules`
+    chooses where Groq's documents disagree. With a `token` no other key is welcome. The app needs no lifespan
+    events; `app.state.store_id` is the store's id.
     """
-    store = Store(Path(home), now())
-    desk = _Desk(store, Batches(store, now, pace_s), pace_s, now)
+    store = Store(Path(home), now)
+    desk = _Desk(store, pace_s, rules or Rules(), guarded=token is not None)
     app = Starlette(
         routes=desk.routes(),
-        middleware=[Middleware(_KeyAsked)],
-        exception_handlers={Refusal: _refused, HTTPException: _unrouted},
+        middleware=[Middleware(Gate, store=store, keys=Keys(token), most_bytes=desk.rules.most_bytes)],
+        exception_handlers={Refusal: _refused, HTTPException: _unrouted, OSError: _disk_failed},
     )
     app.router.redirect_slashes = False
     app.state.store_id = store.id
@@ -56,12 +66,19 @@ def create_app(home: Path | str, *, pace_s: float = 10.0, now: Callable[[], floa
 
 
 class _Desk:
-    def __init__(self, store: Store, batches: Batches, pace_s: float, now: Callable[[], float]) -> None:
-        self._store, self._batches, self._pace_s, self._now = store, batches, pace_s, now
+    def __init__(self, store: Store, pace_s: float, rules: Rules, *, guarded: bool) -> None:
+        self._store, self._pace_s, self.rules, self._now = store, pace_s, rules, store.now
+        self._guarded = guarded
+        self._batches = Batches(store, store.now, pace_s, rules)
 
     def routes(self) -> list[Route]:
         return [
             Route("/sandbox", self.sandbox, methods=["GET"]),
+            Route("/sandbox/openapi.json", self.openapi, methods=["GET"]),
+            Route("/sandbox/faults", self.faults, methods=["GET"]),
+            Route("/sandbox/faults", self.arm, methods=["POST"]),
+            Route("/sandbox/faults", self.disarm, methods=["DELETE"]),
+            Route("/sandbox/clock", self.clock, methods=["POST"]),
             Route(f"{_V1}/files", self.upload, methods=["POST"]),
             Route(f"{_V1}/files", self.files, methods=["GET"]),
             Route(f"{_V1}/files/{{id}}", self.file, methods=["GET"]),
@@ -76,33 +93,64 @@ class _Desk:
             Route(f"{_V1}/chat/completions", self.chat, methods=["POST"]),
         ]
 
-    async def sandbox(self, request: Request) -> Response:
-        return _json({"object": "sandbox", "store_id": self._store.id, "pace_s": self._pace_s})
+    # The sandbox itself
+
+    def sandbox(self, request: Request) -> Response:
+        said: dict[str, Any] = {"object": "sandbox", "store_id": self._store.id, "pace_s": self._pace_s}
+        said["token_needed"] = self._guarded
+        requests = {name: {"on": on, "says": says} for name, (on, says) in faults.REQUESTS.items()}
+        ruled = {
+            name: {"chosen": getattr(self.rules, name), "choices": disagreements.choices(name), "says": says}
+            for name, says in disagreements.SAYS.items()
+        }
+        return json_response({**said, "marks": faults.MARKS, "faults": requests, "rules": ruled})
+
+    def openapi(self, request: Request) -> Response:
+        return FileResponse(Path(__file__).with_name("openapi.json"), media_type="application/json")
+
+    def faults(self, request: Request) -> Response:
+        return json_response({"object": "list", "data": self._store.armed()})
+
+    async def arm(self, request: Request) -> Response:
+        await run_in_threadpool(self._store.arm, await _typed(request, faults.Armed))
+        return await run_in_threadpool(self.faults, request)
+
+    def disarm(self, request: Request) -> Response:
+        self._store.disarm()
+        return self.faults(request)
+
+    async def clock(self, request: Request) -> Response:
+        await run_in_threadpool(self._store.turn_clock, (await _typed(request, _Turn)).forward_s)
+        ahead_s = self._store.ahead_s()
+        return json_response({"object": "sandbox.clock", "now": int(self._now()), "ahead_s": ahead_s})
 
     # Files
 
     async def upload(self, request: Request) -> Response:
-        if int(request.headers.get("content-length", 0)) > MOST_BYTES + _ROOM_FOR_FORM:
-            raise _too_large()
         # The form's parser writes what is long to a temporary file while it comes in.
-        async with request.form() as form:
+        async with request.form(max_files=1, max_fields=8) as form:
             file, purpose = form.get("file"), form.get("purpose")
             if not isinstance(file, UploadFile):
                 raise invalid("`file` is missing.", "file")
             if purpose != "batch":
                 raise invalid("`purpose` must be `batch`.", "purpose")
-            if (file.size or 0) > MOST_BYTES:
-                raise _too_large()
-            name, at = file.filename or "", self._now()
-            kept = await run_in_threadpool(self._store.add_file, file.file, name, "batch", at)
-        return _json(kept)
+            if (file.size or 0) > self.rules.most_bytes:
+                raise too_large(self.rules.most_bytes)
+            if len(file.filename or "") > _LONGEST_NAME:
+                raise invalid(f"A file's name has at most {_LONGEST_NAME} characters.", "file")
+            if self.rules.malformed_upload == "500":
+                await run_in_threadpool(_refuse_malformed, file.file)
+            kept = await run_in_threadpool(
+                self._store.add_file, file.file, file.filename or "", "batch", self._now()
+            )
+        return json_response(kept)
 
     def files(self, request: Request) -> Response:
         self._batches.settle_all()
-        return _json({"object": "list", "data": self._store.files()})
+        return json_response({"object": "list", "data": self._store.files()})
 
     def file(self, request: Request) -> Response:
-        return _json(self._store.file(request.path_params["id"]))
+        return json_response(self._store.file(request.path_params["id"]))
 
     def content(self, request: Request) -> Response:
         return _Content(self._store.content_path(request.path_params["id"]))
@@ -110,81 +158,78 @@ class _Desk:
     def delete_file(self, request: Request) -> Response:
         file_id = request.path_params["id"]
         self._store.delete_file(file_id)
-        return _json({"id": file_id, "object": "file", "deleted": True})
+        return json_response({"id": file_id, "object": "file", "deleted": True})
 
     # Batches
 
     async def create(self, request: Request) -> Response:
-        return _json(await run_in_threadpool(self._batches.create, await _body(request)))
+        return json_response(await run_in_threadpool(self._batches.create, await _body(request)))
 
     def batches(self, request: Request) -> Response:
         ids = request.query_params.getlist("id")
-        return _json(
-            self._batches.these(ids) if ids else self._batches.page(request.query_params.get("cursor"))
-        )
+        cursor = request.query_params.get("cursor")
+        return json_response(self._batches.these(ids) if ids else self._batches.page(cursor))
 
     def batch(self, request: Request) -> Response:
-        return _json(self._batches.look(request.path_params["id"]))
+        return json_response(self._batches.look(request.path_params["id"]))
 
     def cancel(self, request: Request) -> Response:
-        return _json(self._batches.cancel(request.path_params["id"]))
+        return json_response(self._batches.cancel(request.path_params["id"]))
 
     # Models and chat
 
     async def models(self, request: Request) -> Response:
-        return _json({"object": "list", "data": list(MODELS.values())})
+        return json_response({"object": "list", "data": list(MODELS.values())})
 
     async def model(self, request: Request) -> Response:
         model = MODELS.get(request.path_params["id"])
         if model is None:
-            error = replies.error_of(replies.CHAT, {"model": request.path_params["id"]}, frozenset())
-            return _json({"error": error.error if error else None}, 404)
-        return _json(model)
+            return json_response(
+                {"error": bodies.model_fault(request.path_params["id"], _UNKNOWN).error}, 404
+            )
+        return json_response(model)
 
     async def chat(self, request: Request) -> Response:
         asked = await _body(request)
         if not isinstance(asked, dict):
             raise invalid("The body must be a JSON object.")
-        if asked.get("stream"):
-            raise invalid("The sandbox does not stream.", "stream")
+        return await run_in_threadpool(self._answered, asked)
+
+    def _answered(self, asked: dict[str, Any]) -> Response:
         prompt, at = replies.prompt_of(asked), self._now()
-        marks = replies.marks_in(prompt)
-        failure = replies.error_of(replies.CHAT, asked, marks)
+        marks = faults.marks_in(prompt)
+        failure = replies.error_of(replies.CHAT, asked, marks, self.rules)
         if failure is not None:
-            return _json({"error": failure.error}, failure.status)
-        request_id, its_id = self._store.ids.new("req_", at), chat_id(secrets.token_hex(32))
+            return json_response({"error": failure.error}, failure.status)
+        request_id = self._store.ids.new("req_", at)
         reply = replies.completion(
-            asked, marks, prompt, request_id=request_id, chat_id=its_id, at=int(at), tier="on_demand"
+            asked,
+            marks,
+            prompt,
+            request_id=request_id,
+            chat_id=chat_id(secrets.token_hex(32)),
+            at=int(at),
+            tier=tier if (tier := asked.get("service_tier")) in ("flex", "performance") else "on_demand",
         )
-        return _json(reply, headers={"x-request-id": request_id, **_UNLIMITED})
+        headers = {"x-request-id": request_id, **rate_limits()}
+        if asked.get("stream"):
+            options = asked.get("stream_options")
+            more = isinstance(options, dict) and bool(options.get("include_usage"))
+            return StreamingResponse(
+                replies.stream(reply, more), headers=headers, media_type="text/event-stream"
+            )
+        return json_response(reply, headers=headers)
 
 
-# A sandbox has no limits; a client that reads them finds the Developer plan's, never drawn on.
-# https://console.groq.com/docs/rate-limits
-_UNLIMITED = {
-    "x-ratelimit-limit-requests": "500000",
-    "x-ratelimit-limit-tokens": "250000",
-    "x-ratelimit-remaining-requests": "500000",
-    "x-ratelimit-remaining-tokens": "250000",
-    "x-ratelimit-reset-requests": "0s",
-    "x-ratelimit-reset-tokens": "0s",
-}
+_UNKNOWN = Rules(decommissioned="404")  # GET /models/{id} knows what there is, and no past
 
 
-class _KeyAsked:
-    """401 for whatever asks below `/openai/` without a key that begins as Groq's do."""
+class _Turn(msgspec.Struct, forbid_unknown_fields=True):
+    forward_s: float
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"].startswith("/openai/"):
-            scheme, _, key = Headers(scope=scope).get("authorization", "").partition(" ")
-            if scheme.lower() != "bearer" or not key.strip().startswith("gsk_"):
-                refusal = Refusal(401, "Invalid API Key", "invalid_api_key")
-                await _json(refusal.envelope, 401)(scope, receive, send)
-                return
-        await self._app(scope, receive, send)
+    def __post_init__(self) -> None:
+        if not 0 <= self.forward_s <= 365 * 86_400:
+            raise ValueError("`forward_s` is a number of seconds from 0 to a year")
 
 
 class _Content(FileResponse):
@@ -193,35 +238,67 @@ class _Content(FileResponse):
     def __init__(self, path: Path) -> None:
         super().__init__(path, media_type="application/octet-stream")
 
-
-def _json(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    return Response(msgspec.json.encode(value), status, headers, media_type="application/json")
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The whole file, also where a range is asked for: Groq documents none."""
+        headers = [header for header in scope["headers"] if header[0] not in (b"range", b"if-range")]
+        await super().__call__({**scope, "headers": headers}, receive, send)
 
 
 async def _body(request: Request) -> Any:
     try:
         return msgspec.json.decode(await request.body())
-    except (msgspec.MsgspecError, RecursionError):
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         raise invalid("The body is not valid JSON.") from None
 
 
-def _too_large() -> Refusal:
-    return Refusal(413, f"A file has at most {MOST_BYTES} bytes.", "request_too_large", "file")
+async def _typed(request: Request, kind: type[T]) -> T:
+    try:
+        return msgspec.json.decode(await request.body(), type=kind)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as exc:
+        raise invalid(f"The body is not understood: {exc}.") from None
+
+
+def too_large(most_bytes: int) -> Refusal:
+    """413: more bytes than a file may have."""
+    return Refusal(413, f"A file has at most {most_bytes} bytes.", "request_too_large", "file")
+
+
+def _refuse_malformed(file: Any) -> None:
+    for raw in file:
+        try:
+            if not raw.isspace():
+                intake.read_line(raw)
+        except intake.Fault as fault:
+            if fault.code == "invalid_json_line":
+                said = "Internal Server Error"
+                raise Refusal(500, said, "internal_server_error", kind="internal_server_error") from None
+    file.seek(0)
 
 
 async def _refused(request: Request, error: Exception) -> Response:
     if not isinstance(error, Refusal):
         raise error
-    return _json(error.envelope, error.status)
+    return json_response(error.envelope, error.status, error.headers)
+
+
+async def _disk_failed(request: Request, error: Exception) -> Response:
+    """A full disk and its like: what was half-written is gone, what was there stays."""
+    said = f"The sandbox cannot write to its disk: {getattr(error, 'strerror', None) or error}."
+    refusal = Refusal(500, said, "internal_server_error", kind="internal_server_error")
+    return json_response(refusal.envelope, 500)
 
 
 async def _unrouted(request: Request, error: Exception) -> Response:
     """What starlette itself turns down: an unknown path, a wrong method, a form that is none."""
     if not isinstance(error, HTTPException):
         raise error
+    headers = dict(error.headers or {})
     if error.status_code in (404, 405):
+        if error.status_code == 405:
+            met = [route for route in request.app.routes if route.matches(request.scope)[0] is not Match.NONE]
+            headers["Allow"] = ", ".join(sorted({method for route in met for method in route.methods}))
         said = f"Unknown request URL: {request.method} {request.url.path}. See https://console.groq.com/docs/"
         refusal = Refusal(error.status_code, said, "unknown_url")
     else:
         refusal = Refusal(error.status_code, error.detail, "invalid_request")
-    return _json(refusal.envelope, error.status_code, dict(error.headers or {}))
+    return json_response(refusal.envelope, error.status_code, headers)

@@ -6,22 +6,25 @@ https://console.groq.com/docs/batch
 from __future__ import annotations
 
 import math
+import os
 import re
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from . import intake, replies, results
+from . import faults, intake, replies, results
 from .refusals import Refusal, invalid
+from .rules import Rules
 from .store import Store
-from .timeline import Batch, Settled, Standing, standing
+from .timeline import Batch, Settled, Standing, late_s, standing
 
 PAGE = 20
 MOST_IDS = 200
+MOST_PAIRS = 64
 _NOT_YET = -math.inf
+_CURSOR = re.compile(r"cursor_[0-9a-z]{26}")
 _WINDOW = re.compile(r"([1-9][0-9]{0,2})(h|d)")
 _DAY_S = 86_400
 
@@ -29,17 +32,19 @@ _DAY_S = 86_400
 class Batches:
     """The batches of one store, by one clock. Each call may work on disk: call it off the event loop."""
 
-    def __init__(self, store: Store, now: Callable[[], float], pace_s: float) -> None:
-        self._store, self._now, self._pace_s = store, now, pace_s
-        self._lock = threading.Lock()
+    def __init__(self, store: Store, now: Callable[[], float], pace_s: float, rules: Rules) -> None:
+        self._store, self._now, self._pace_s, self._rules = store, now, pace_s, rules
         self._settled: set[str] = set()
 
     def create(self, asked: Any) -> dict[str, Any]:
-        """Read the file once and store the batch. Returns it as `validating`, whatever the pace."""
-        store, at = self._store, self._now()
+        """Read the file once and store the batch. Returns it as `validating`, whatever the pace.
+
+        Raises Refusal: 500 after the batch was stored, where `[[create-500]]` asks for it.
+        """
+        store, rules, at = self._store, self._rules, self._now()
         if not isinstance(asked, dict):
             raise invalid("The body must be a JSON object.")
-        window_s, file_id = _window_s(asked), _input_file_id(asked)
+        window_s, file_id = _window_s(asked, rules), _input_file_id(asked)
         endpoint, metadata = _endpoint(asked), _metadata(asked)
         batch_id = store.ids.new("batch_", at)
         try:
@@ -50,11 +55,35 @@ class Batches:
             if gone.status != 404:
                 raise
             raise invalid(f"Cannot find file `{file_id}`.", "input_file_id") from None
-        taken = intake.take_in(store.input_path(batch_id), batch_id)
-        if taken.errors:
+        try:
+            batch = self._taken_in(asked, batch_id, file_id, endpoint, metadata, at, window_s)
+        except BaseException:
+            store.end_work(batch_id)
+            raise
+        self._arm(batch)
+        if "[[create-500]]" in batch.marks:
+            raise Refusal(500, "Internal Server Error", "internal_server_error", kind="internal_server_error")
+        return self._shown(batch, standing(batch, _NOT_YET))
+
+    def _taken_in(
+        self,
+        asked: dict[str, Any],
+        batch_id: str,
+        file_id: str,
+        endpoint: str,
+        metadata: dict[str, str] | None,
+        at: float,
+        window_s: int,
+    ) -> Batch:
+        store, rules = self._store, self._rules
+        taken = intake.take_in(store.input_path(batch_id), batch_id, endpoint, rules)
+        if taken.turned_down:
             store.end_work(batch_id)
         else:
             taken.order.save(store.order_path(batch_id))
+        span_s = self._pace_s * (3 if "[[slow]]" in taken.marks else 1)
+        if any(mark in taken.marks for mark in faults.NEED_TIME):
+            span_s = max(span_s, faults.LEAST_SPAN_S)
         batch = Batch(
             id=batch_id,
             endpoint=endpoint,
@@ -64,15 +93,24 @@ class Batches:
             project_id=store.project_id,
             created_at=at,
             expires_at=int(at) + window_s,
-            span_s=self._pace_s * (3 if taken.slow else 1),
-            total=0 if taken.errors else len(taken.order.offsets),
+            span_s=span_s,
+            total=0 if taken.turned_down else len(taken.order.offsets),
             errors=taken.errors,
-            expires_early=taken.expires,
+            turned_down=taken.turned_down,
+            marks=taken.marks,
             output_file_id=store.ids.new("file_", at),
             error_file_id=store.ids.new("file_", at),
+            rules=rules,
         )
         store.save_batch(batch)
-        return self._shown(batch, standing(batch, _NOT_YET))
+        return batch
+
+    def _arm(self, batch: Batch) -> None:
+        where = f"GET /files/{batch.output_file_id}/content"
+        if "[[reset-download]]" in batch.marks:
+            self._store.arm(faults.Armed("reset_reply", on=where))
+        if "[[truncate-download]]" in batch.marks:
+            self._store.arm(faults.Armed("truncate", on=where))
 
     def look(self, batch_id: str) -> dict[str, Any]:
         """The batch as it stands. The first look after its end writes its result files."""
@@ -80,14 +118,14 @@ class Batches:
         # What is settled stays so, even if the clock is set back.
         stands = standing(batch, self._now() if batch.settled is None else math.inf)
         if stands.ended_at is not None and batch.settled is None:
-            batch = self._settle(batch_id)
+            batch, stands = self._settle(batch_id)
         return self._shown(batch, stands)
 
     def page(self, cursor: str | None) -> dict[str, Any]:
         """Twenty batches from the cursor on, the newest first. The last page's `next_cursor` is ""."""
         ids = self._store.batch_ids()
         if cursor:
-            if not cursor.startswith("cursor_"):
+            if not _CURSOR.fullmatch(cursor):
                 raise invalid("`cursor` must come from `paging.next_cursor`.", "cursor")
             after = "batch_" + cursor.removeprefix("cursor_")
             ids = [batch_id for batch_id in ids if batch_id < after]
@@ -110,17 +148,21 @@ class Batches:
 
     def cancel(self, batch_id: str) -> dict[str, Any]:
         """Stop the answering now. A batch that has ended is refused; a second cancel changes nothing."""
-        with self._lock:
+        with self._store.lock():
             batch, now = self._store.batch(batch_id), self._now()
             stands = standing(batch, now)
             ended = stands.ended_at is not None or batch.settled is not None
             if not ended and batch.cancel_at is None:
                 self._store.save_batch(msgspec.structs.replace(batch, cancel_at=now))
         if ended:
+            stands = standing(batch, math.inf)
             raise Refusal(
                 400, f"A batch that is {stands.status} cannot be cancelled.", "batch_not_cancellable"
             )
-        return self.look(batch_id)
+        shown = self.look(batch_id)
+        if self._rules.timestamps == "null":
+            shown["cancelling_at"] = None
+        return shown
 
     def settle_all(self) -> None:
         """Write the results of every batch that has ended, looked at or not."""
@@ -130,21 +172,24 @@ class Batches:
                 if self._store.batch(batch_id).settled is not None:
                     self._settled.add(batch_id)
 
-    def _settle(self, batch_id: str) -> Batch:
+    def _settle(self, batch_id: str) -> tuple[Batch, Standing]:
+        """Writes the results, unless another process has, or a cancel has come first."""
         store = self._store
-        with self._lock:
+        with store.lock():
             batch = store.batch(batch_id)
             end = standing(batch, math.inf)
-            if batch.settled is not None or end.ended_at is None:
-                return batch
-            if batch.errors:
-                settled = Settled(0, 0, has_output=False, has_errors=False)
-            else:
-                settled = self._write_results(batch, end)
-            batch = msgspec.structs.replace(batch, settled=settled)
-            store.save_batch(batch)
-            store.end_work(batch_id)
-            return batch
+            if batch.settled is None:
+                stands = standing(batch, self._now())
+                if stands.ended_at is None:
+                    return batch, stands
+                if batch.turned_down:
+                    settled = Settled(0, 0, has_output=False, has_errors=False)
+                else:
+                    settled = self._write_results(batch, end)
+                batch = msgspec.structs.replace(batch, settled=settled)
+                store.save_batch(batch)
+                store.end_work(batch_id)
+            return batch, end
 
     def _write_results(self, batch: Batch, end: Standing) -> Settled:
         store = self._store
@@ -159,10 +204,14 @@ class Batches:
         ):
             written = Path(out.name)
             kept[kind] = written.stat().st_size > 0
+            if kind == "error" and "[[empty-error-file]]" in batch.marks:
+                os.truncate(written, 0)
+                kept[kind] = True
+            if kind == "error" and "[[no-error-file]]" in batch.marks:
+                kept[kind] = False
             if kept[kind]:
-                store.keep_file(
-                    written, file_id, f"{batch.id}_{kind}.jsonl", "batch_output", end.ended_at or 0
-                )
+                name = f"{batch.id}_{kind}.jsonl"
+                store.keep_file(written, file_id, name, "batch_output", end.ended_at or 0)
             else:
                 written.unlink()
         failed = order.failed[end.answered]
@@ -178,6 +227,10 @@ class Batches:
             completed = stands.answered - failed
         total = 0 if stands.status == "validating" else batch.total
 
+        late = late_s(batch)
+        named = done is not None and (not late or self._now() >= (stands.ended_at or 0) + late)
+        counts = {"completed": completed, "failed": failed, "total": total}
+
         def ended_as(status: str) -> int | None:
             return _second(stands.ended_at) if stands.status == status else None
 
@@ -188,22 +241,22 @@ class Batches:
             "input_file_id": batch.input_file_id,
             "completion_window": batch.completion_window,
             "status": stands.status,
-            "output_file_id": batch.output_file_id if done is not None and done.has_output else None,
-            "error_file_id": batch.error_file_id if done is not None and done.has_errors else None,
+            "output_file_id": batch.output_file_id if named and done and done.has_output else None,
+            "error_file_id": batch.error_file_id if named and done and done.has_errors else None,
             "created_at": int(batch.created_at),
             "in_progress_at": _second(stands.in_progress_at),
-            "finalizing_at": _second(stands.finalizing_at),
+            "finalizing_at": None
+            if done and batch.rules.timestamps == "null"
+            else _second(stands.finalizing_at),
             "completed_at": ended_as("completed"),
             "failed_at": ended_as("failed"),
             "cancelling_at": _second(stands.cancelling_at),
             "cancelled_at": ended_as("cancelled"),
             "expires_at": batch.expires_at,
             "expired_at": ended_as("expired"),
-            "request_counts": {"completed": completed, "failed": failed, "total": total},
+            "request_counts": None if done is None and "[[nulls]]" in batch.marks else counts,
             "metadata": batch.metadata,
-            # The guide shows a flat list, the reference an object {"object": "list", "data": []}. Nobody has
-            # published a live one; the guide is the better kept of the two.
-            "errors": batch.errors if stands.status == "failed" else None,
+            "errors": _errors(batch, stands),
             "project_id": batch.project_id,
         }
 
@@ -217,16 +270,29 @@ class Batches:
             return settled.failed if settled is not None else 0
 
 
+def _errors(batch: Batch, stands: Standing) -> Any:
+    """What is wrong with the file, once it was read: null where nothing is."""
+    read = stands.status == "failed" if batch.turned_down else stands.in_progress_at is not None
+    if not batch.errors or not read:
+        return None
+    wrapped = {"object": "list", "data": batch.errors}
+    return wrapped if batch.rules.errors == "wrapped" else batch.errors
+
+
 def _second(at: float | None) -> int | None:
     return None if at is None else int(at)
 
 
-def _window_s(asked: dict[str, Any]) -> int:
+def _window_s(asked: dict[str, Any], rules: Rules) -> int:
     window = asked.get("completion_window")
     found = _WINDOW.fullmatch(window) if isinstance(window, str) else None
     window_s = int(found[1]) * (3_600 if found[2] == "h" else _DAY_S) if found else 0
-    if not _DAY_S <= window_s <= 7 * _DAY_S:
+    if rules.window == "range" and not _DAY_S <= window_s <= 7 * _DAY_S:
         raise invalid("`completion_window` must be from `24h` to `7d`.", "completion_window")
+    known = {"ends": ("24h", "7d"), "day": ("24h",)}.get(rules.window, (window,))
+    if window not in known:
+        said = " or ".join(f"`{one}`" for one in known)
+        raise invalid(f"`completion_window` must be {said}.", "completion_window")
     return window_s
 
 
@@ -239,7 +305,7 @@ def _input_file_id(asked: dict[str, Any]) -> str:
 
 def _endpoint(asked: dict[str, Any]) -> str:
     endpoint = asked.get("endpoint")
-    if endpoint != replies.CHAT and endpoint not in replies.AUDIO:
+    if endpoint != replies.CHAT:  # the guide's audio batches, too, are created with this one
         raise invalid(f"`endpoint` must be `{replies.CHAT}`.", "endpoint")
     return str(endpoint)
 
@@ -250,4 +316,8 @@ def _metadata(asked: dict[str, Any]) -> dict[str, str] | None:
         return None
     if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
         raise invalid("`metadata` must map strings to strings.", "metadata")
+    # Groq documents no limits; a store needs some. OpenAI's are 16 pairs of 64 and 512 characters.
+    if len(metadata) > MOST_PAIRS or any(len(k) > 512 or len(v) > 2_048 for k, v in metadata.items()):
+        said = f"`metadata` has at most {MOST_PAIRS} pairs, of 512 and 2,048 characters, in the sandbox."
+        raise invalid(said, "metadata")
     return metadata

@@ -8,6 +8,7 @@ https://console.groq.com/docs/batch
 from __future__ import annotations
 
 import array
+import contextlib
 import dataclasses
 import itertools
 import json
@@ -18,8 +19,11 @@ from typing import Any
 import msgspec
 
 from . import replies
+from .faults import MARKS, marks_in
+from .rules import Rules
 
 MOST_LINES = 50_000
+MOST_LINE_BYTES = 16_000_000  # no document has a limit; a line is the one thing that is held in memory whole
 MOST_ERRORS = 100  # the list grows no longer: nobody reads more, and a batch is read at each poll
 _KEYS = ("custom_id", "method", "url", "body")
 
@@ -34,11 +38,17 @@ class Line(msgspec.Struct, gc=False):
 
 
 class Fault(Exception):
-    """The line cannot be taken, and so the file cannot."""
+    """The line cannot be taken; whether the file can then is a rule (`bad_line`)."""
 
-    def __init__(self, code: str, message: str, param: str | None = None) -> None:
+    def __init__(self, code: str, message: str, param: str | None = None, custom_id: str = "") -> None:
         super().__init__(message)
-        self.code, self.message, self.param = code, message, param
+        self.code, self.message, self.param, self.custom_id = code, message, param, custom_id
+
+    @property
+    def error(self) -> dict[str, Any]:
+        """The error object of its row, where it fails alone."""
+        said = {"message": self.message, "type": "invalid_request_error", "code": self.code}
+        return said | ({"param": self.param} if self.param else {})
 
     def at(self, line: int | None) -> dict[str, Any]:
         """An entry of a batch's `errors`."""
@@ -79,52 +89,103 @@ def failed_among(path: Path, total: int, answered: int) -> int:
 
 @dataclasses.dataclass(frozen=True)
 class Intake:
-    """What the one reading of a file found. With `errors` there is no order."""
+    """What the one reading of a file found. A file that is `turned_down` has no order."""
 
     errors: list[dict[str, Any]]
+    turned_down: bool
     order: Order
-    slow: bool
-    expires: bool
+    marks: list[str]
 
 
-def take_in(path: Path, seed: str) -> Intake:
+_ANSWERED, _FAILED, _LOST = range(3)
+
+
+class _TurnedDown(Exception):
+    """Nobody needs to read on."""
+
+
+class _Reading:
+    """The state of the one reading."""
+
+    def __init__(self, endpoint: str, rules: Rules) -> None:
+        self._rules = rules
+        self._url = endpoint if rules.line_url == "endpoint" else None
+        self._rows_fail_alone = rules.bad_line == "row"
+        self.errors: list[dict[str, Any]] = []
+        self.turned_down = False
+        self.marks: set[str] = set()
+        self.offsets, self.lengths, self.fates = array.array("Q"), array.array("I"), bytearray()
+        self._ids: set[str] = set()
+
+    def take(self, number: int, start: int, raw: bytes) -> None:
+        try:
+            fate = self._fate(raw)
+        except Fault as fault:
+            self.note(fault, number)
+            fate = _FAILED
+        if len(self.offsets) == MOST_LINES:
+            self.turn_down(Fault("too_many_lines", f"A file has at most {MOST_LINES} lines."), number)
+        self.fates.append(fate)
+        self.offsets.append(start)
+        self.lengths.append(len(raw))
+
+    def note(self, fault: Fault, number: int) -> None:
+        if len(self.errors) < MOST_ERRORS:
+            self.errors.append(fault.at(number))
+        self.turned_down = self.turned_down or not self._rows_fail_alone
+        if self.turned_down and len(self.errors) == MOST_ERRORS:
+            raise _TurnedDown
+
+    def turn_down(self, fault: Fault, number: int | None) -> None:
+        self.errors.append(fault.at(number))
+        self.turned_down = True
+        raise _TurnedDown
+
+    def _fate(self, raw: bytes) -> int:
+        line = read_line(raw, self._url)
+        marks = marks_in(replies.prompt_of(line.body))
+        if "[[invalid]]" in marks:
+            self.turned_down = True
+            raise Fault("invalid_request", MARKS["[[invalid]]"], "body")
+        if line.custom_id in self._ids:
+            raise duplicate(line.custom_id)
+        self._ids.add(line.custom_id)
+        if marks:
+            self.marks |= marks
+        if "[[lose]]" in marks:
+            return _LOST
+        return _ANSWERED if replies.error_of(line.url, line.body, marks, self._rules) is None else _FAILED
+
+
+def take_in(path: Path, seed: str, endpoint: str, rules: Rules) -> Intake:
     """Read the file and check each line; `seed` decides the order of the answers."""
-    errors: list[dict[str, Any]] = []
-    ids: set[str] = set()
-    batch_marks: set[str] = set()
-    offsets, lengths, fates = array.array("Q"), array.array("I"), bytearray()
+    reading = _Reading(endpoint, rules)
     offset = 0
-    with path.open("rb") as file:
-        for number, raw in enumerate(file, 1):
-            start, offset = offset, offset + len(raw)
-            if raw.isspace():
-                continue
-            try:
-                line = read_line(raw)
-                if line.custom_id in ids:
-                    raise Fault("duplicate_custom_id", f"`{line.custom_id}` occurs twice.", "custom_id")
-            except Fault as fault:
-                errors.append(fault.at(number))
-                if len(errors) == MOST_ERRORS:
-                    break
-                continue
-            ids.add(line.custom_id)
-            if len(ids) > MOST_LINES:
-                errors.append(Fault("too_many_lines", f"A file has at most {MOST_LINES} lines.").at(number))
+    with path.open("rb") as file, contextlib.suppress(_TurnedDown):
+        for number in itertools.count(1):
+            raw = file.readline(MOST_LINE_BYTES + 1)
+            if not raw:
                 break
-            marks = replies.marks_in(replies.prompt_of(line.body))
-            batch_marks |= marks
-            fates.append(_fate(line, marks))
-            offsets.append(start)
-            lengths.append(len(raw))
-    if not offset or not (offsets or errors):
-        errors.append(Fault("empty_file", "The file holds no request.").at(None))
-    order = _shuffled(offsets, lengths, fates, seed)
-    return Intake(errors, order, "[[slow]]" in batch_marks, "[[expire]]" in batch_marks)
+            if len(raw) > MOST_LINE_BYTES:
+                said = f"A line has at most {MOST_LINE_BYTES} bytes."
+                reading.turn_down(Fault("line_too_long", said), number)
+            if not raw.isspace():
+                reading.take(number, offset, raw)
+            offset += len(raw)
+        if not reading.offsets:
+            reading.turn_down(Fault("empty_file", "The file holds no request."), None)
+    order = _shuffled(reading.offsets, reading.lengths, reading.fates, seed)
+    return Intake(reading.errors, reading.turned_down, order, sorted(reading.marks))
 
 
-def read_line(raw: bytes) -> Line:
-    """The request on this line. Raises Fault where the file must be turned down for it.
+def duplicate(custom_id: str) -> Fault:
+    """The second line with an id. The code was seen by a user; the words are ours."""
+    said = f"The custom_id '{custom_id[:200]}' occurs more than once."
+    return Fault("duplicate_custom_id", said, "custom_id", custom_id)
+
+
+def read_line(raw: bytes, only_url: str | None = None) -> Line:
+    """The request on this line, whose url is `only_url` where that is given. Raises Fault.
 
     Of the codes only `invalid_method` is in Groq's guide and `duplicate_custom_id` was seen by a user; the
     others are named in their manner.
@@ -134,9 +195,23 @@ def read_line(raw: bytes) -> Line:
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
         line = _read_leniently(raw)
     if line.method != "POST":
-        said = f"Invalid value: '{line.method}'. Supported values are: 'POST'"
-        raise Fault("invalid_method", said, "method")
+        said = f"Invalid value: '{line.method[:200]}'. Supported values are: 'POST'"
+        raise Fault("invalid_method", said, "method", line.custom_id)
+    if line.url not in _URLS or line.url != (only_url or line.url):
+        known = [only_url] if only_url else _URLS
+        said = f"Invalid value: '{line.url[:200]}'. Supported values are: " + ", ".join(
+            f"'{u}'" for u in known
+        )
+        raise Fault("invalid_url", said, "url", line.custom_id)
+    if not line.custom_id:
+        raise Fault("invalid_type", "Invalid value: 'custom_id' must not be empty.", "custom_id")
+    if not isinstance(line.body.get("model"), str):
+        said = "Missing required parameter: 'body.model'."
+        raise Fault("missing_required_parameter", said, "body.model", line.custom_id)
     return line
+
+
+_URLS = (replies.CHAT, *replies.AUDIO)
 
 
 _decoder = msgspec.json.Decoder(Line)
@@ -151,21 +226,14 @@ def _read_leniently(raw: bytes) -> Line:
         raise Fault("invalid_json_line", "This line is not valid JSON.") from None
     if not isinstance(value, dict):
         raise Fault("invalid_json_line", "This line is not a JSON object.")
+    custom_id = value["custom_id"] if isinstance(value.get("custom_id"), str) else ""
     for key in _KEYS:
         if key not in value:
-            raise Fault("missing_required_parameter", f"Missing required parameter: '{key}'.", key)
+            said = f"Missing required parameter: '{key}'."
+            raise Fault("missing_required_parameter", said, key, custom_id)
         if not isinstance(value[key], dict if key == "body" else str):
-            raise Fault("invalid_type", f"Invalid type for '{key}'.", key)
+            raise Fault("invalid_type", f"Invalid type for '{key}'.", key, custom_id)
     return Line(**{key: value[key] for key in _KEYS})
-
-
-_ANSWERED, _FAILED, _LOST = range(3)
-
-
-def _fate(line: Line, marks: frozenset[str]) -> int:
-    if "[[lose]]" in marks:
-        return _LOST
-    return _ANSWERED if replies.error_of(line.url, line.body, marks) is None else _FAILED
 
 
 def _shuffled(offsets: array.array[int], lengths: array.array[int], fates: bytearray, seed: str) -> Order:

@@ -32,3 +32,19 @@ MODELS: dict[str, dict[str, Any]] = {
         _model("whisper-large-v3-turbo", 1728413088, "OpenAI", 448, 448),
     )
 }
+
+# Shut down: https://console.groq.com/docs/deprecations
+DECOMMISSIONED = frozenset(
+    {
+        "qwen/qwen3.6-27b",
+        "qwen/qwen3-32b",
+        "groq/compound",
+        "groq/compound-mini",
+        "meta-llama/llama-4-scout-17b-16e-instruct",
+        "meta-llama/llama-4-maverick-17b-128e-instruct",
+        "meta-llama/llama-guard-4-12b",
+        "moonshotai/kimi-k2-instruct-0905",
+        "llama-3.3-70b-versatile",
+        "llama-3.1-8b-instant",
+    }
+)

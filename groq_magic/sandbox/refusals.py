@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 
 class Refusal(Exception):
     """The request is not carried out; `status` and `envelope` are what the client gets."""
 
-    def __init__(self, status: int, message: str, code: str, param: str | None = None) -> None:
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        code: str,
+        param: str | None = None,
+        *,
+        kind: str = "invalid_request_error",
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         super().__init__(message)
-        self.status = status
-        error: dict[str, Any] = {"message": message, "type": "invalid_request_error", "code": code}
+        self.status, self.headers = status, dict(headers or {})
+        error: dict[str, Any] = {"message": message, "type": kind, "code": code}
         if param is not None:
             error["param"] = param
         self.envelope = {"error": error}

@@ -1,31 +1,24 @@
 """A request → its reply, from the request alone: the same prompt is always answered in the same way.
 
-A reply says that it comes from the sandbox. `TRIGGERS` is the whole list of what a prompt can ask for.
-Tokens are counted by one rule: a token for every four characters, rounded up.
+A reply says that it comes from the sandbox: in its words where they are free, and always in `model` and
+`system_fingerprint`. Tokens are counted by one rule: a token for every four characters, rounded up.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import zlib
+from collections.abc import Iterator
 from typing import Any
 
-from .models import MODELS
-from .shaped import OddSchema, fitting
+import msgspec
 
-CHAT = "/v1/chat/completions"
-AUDIO = ("/v1/audio/transcriptions", "/v1/audio/translations")
+from . import bodies
+from .bodies import AUDIO, CHAT, RowError, error, limit_of, wants_json
+from .faults import MARKS
+from .rules import Rules
+from .shaped import fitting
 
-TRIGGERS = {
-    "[[fail]]": "the row goes to the error file: status 400, code json_validate_failed",
-    "[[lose]]": "the row is in neither file, though it counts as answered",
-    "[[cut]]": "the reply stops half-way, finish_reason `length`",
-    "[[slow]]": "the whole batch takes three times as long",
-    "[[expire]]": "the whole batch ends as expired, half of its rows answered",
-    "[[echo]]": "the reply is all that follows, as it is; marks in there are plain text",
-}
-
-_NO_MARKS: frozenset[str] = frozenset()
+__all__ = ["AUDIO", "CHAT", "completion", "error_of", "prompt_of", "stream", "tokens", "transcript"]
 
 _SENTENCES = (
     "your prompt begins with “{head}”.",
@@ -34,14 +27,6 @@ _SENTENCES = (
     "“{longest}” is the word that stays in mind.",
     "“{head}” opens a prompt of {size} characters.",
 )
-
-
-@dataclasses.dataclass(frozen=True)
-class RowError:
-    """Why a request is not answered: an HTTP status and Groq's error object."""
-
-    status: int
-    error: dict[str, Any]
 
 
 def prompt_of(body: dict[str, Any]) -> str:
@@ -55,35 +40,22 @@ def prompt_of(body: dict[str, Any]) -> str:
     return ""
 
 
-def marks_in(prompt: str) -> frozenset[str]:
-    """The triggers that the prompt holds before its `[[echo]]`, and `[[echo]]` itself."""
-    if "[[" not in prompt:
-        return _NO_MARKS
-    head, echo, _ = prompt.partition("[[echo]]")
-    return frozenset([mark for mark in TRIGGERS if mark in head] + [echo] * bool(echo))
-
-
-def error_of(url: str, body: dict[str, Any], marks: frozenset[str]) -> RowError | None:
+def error_of(url: str, body: dict[str, Any], marks: frozenset[str], rules: Rules) -> RowError | None:
     """Why this request fails, or None if it is answered. https://console.groq.com/docs/errors"""
-    model = body.get("model")
-    if not isinstance(model, str) or model not in MODELS:
-        said = f"The model `{model}` does not exist or you do not have access to it."
-        return _error(404, said, "model_not_found")
-    if url in AUDIO:
-        return (
-            None if isinstance(body.get("url"), str) else _error(400, "`url` is missing", "invalid_request")
-        )
-    if url != CHAT:
-        return _error(404, f"Unknown request URL: POST {url}.", "unknown_url")
-    if not isinstance(body.get("messages"), list) or not body["messages"]:
-        return _error(400, "'messages' : minimum number of items is 1", "invalid_request")
-    if fault := _schema_fault(body):
-        return _error(400, f"invalid JSON schema for response_format: {fault}", "invalid_request_error")
+    fault = bodies.fault_of(url, body, rules)
+    if fault is not None or url != CHAT:
+        return fault
     if "[[fail]]" in marks:
-        failure = _error(400, "Failed to validate JSON. Please adjust your prompt.", "json_validate_failed")
-        failure.error["failed_generation"] = ""
-        return failure
+        return _no_json("")
+    if wants_json(body) and _text_and_finish(body, marks, prompt_of(body))[1] == "length":
+        return _no_json("max completion tokens reached before generating a valid document")
     return None
+
+
+def _no_json(failed_generation: str) -> RowError:
+    failure = error(400, "Failed to validate JSON. Please adjust your prompt.", "json_validate_failed")
+    failure.error["failed_generation"] = failed_generation
+    return failure
 
 
 def transcript(body: dict[str, Any], request_id: str) -> dict[str, Any]:
@@ -108,18 +80,13 @@ def completion(
 
     A reply longer than `max_completion_tokens` is cut there; reasoning gets what the reply leaves of them.
     """
-    content, finish = _content(body, marks, prompt), "stop"
-    if "[[cut]]" in marks:
-        content, finish = content[: len(content) // 2], "length"
-    limit = body.get("max_completion_tokens") or body.get("max_tokens")
-    if isinstance(limit, int) and tokens(content) > limit:
-        content, finish = content[: 4 * limit], "length"
-
+    content, finish = _text_and_finish(body, marks, prompt)
+    limit = limit_of(body)
     message: dict[str, Any] = {"role": "assistant", "content": content}
     prompt_tokens, reply_tokens, reasoning_tokens = _prompt_tokens(body), tokens(content), 0
     if body["model"].startswith("openai/gpt-oss") and body.get("include_reasoning") is not False:
         reasoning = f"The prompt has {len(prompt)} characters. No model is asked here."
-        if isinstance(limit, int):
+        if limit is not None:
             reasoning = reasoning[: 4 * max(0, limit - reply_tokens)]
         message["reasoning"] = reasoning
         reasoning_tokens = tokens(reasoning)
@@ -142,7 +109,7 @@ def completion(
         "id": chat_id,
         "object": "chat.completion",
         "created": at,
-        "model": body["model"],
+        "model": f"sandbox/{body['model']}",
         "choices": [{"index": 0, "message": message, "logprobs": None, "finish_reason": finish}],
         "usage": usage,
         "usage_breakdown": None,
@@ -157,29 +124,60 @@ def tokens(text: str) -> int:
     return (len(text) + 3) // 4
 
 
+def stream(reply: dict[str, Any], more_usage: bool) -> Iterator[bytes]:
+    """The events of a streamed reply, in the order of live ones, `[DONE]` at the end.
+
+    `more_usage` adds the chunk that `stream_options: {"include_usage": true}` asks for.
+    """
+    head = {key: reply[key] for key in ("id", "created", "model", "system_fingerprint")}
+    head = {"id": head["id"], "object": "chat.completion.chunk", **head}
+
+    def event(delta: dict[str, Any], finish: str | None, **more: Any) -> bytes:
+        choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}
+        return b"data: " + msgspec.json.encode({**head, "choices": [choice], **more}) + b"\n\n"
+
+    message, usage = reply["choices"][0]["message"], reply["usage"]
+    yield event({"role": "assistant", "content": ""}, None, x_groq=reply["x_groq"])
+    for piece in _pieces(message.get("reasoning", "")):
+        yield event({"reasoning": piece, "channel": "analysis"}, None)
+    for piece in _pieces(message["content"]):
+        yield event({"content": piece}, None)
+    x_groq = {"id": reply["x_groq"]["id"], "usage": usage}
+    yield event({}, reply["choices"][0]["finish_reason"], x_groq=x_groq, usage=usage)
+    if more_usage:
+        yield b"data: " + msgspec.json.encode({**head, "choices": [], "usage": usage}) + b"\n\n"
+    yield b"data: [DONE]\n\n"
+
+
+def _pieces(text: str) -> Iterator[str]:
+    """The text in pieces of about a token's length."""
+    return (text[at : at + 4] for at in range(0, len(text), 4))
+
+
+def _text_and_finish(body: dict[str, Any], marks: frozenset[str], prompt: str) -> tuple[str, str]:
+    content, finish = _content(body, marks, prompt), "stop"
+    if "[[cut]]" in marks:
+        content, finish = content[: len(content) // 2], "length"
+    limit = limit_of(body)
+    if limit is not None and tokens(content) > limit:
+        content, finish = content[: 4 * limit], "length"
+    return content, finish
+
+
 def _content(body: dict[str, Any], marks: frozenset[str], prompt: str) -> str:
     if "[[echo]]" in marks:
         return prompt.partition("[[echo]]")[2]
-    wanted = body.get("response_format")
-    if isinstance(wanted, dict) and wanted.get("type") in ("json_object", "json_schema"):
-        return fitting(wanted, _number(prompt), _sentence(prompt))
+    if wants_json(body):
+        wanted = body["response_format"]
+        if wanted["type"] == "json_schema":
+            return fitting(bodies.schema_of(wanted), _number(prompt))
+        return msgspec.json.encode({"sandbox": _sentence(prompt)}).decode()
     return f"Sandbox reply, no model was asked: {_sentence(prompt)}"
-
-
-def _schema_fault(body: dict[str, Any]) -> str:
-    """What is wrong with the schema that the reply should fit, or ""."""
-    wanted = body.get("response_format")
-    if isinstance(wanted, dict) and wanted.get("type") == "json_schema":
-        try:
-            fitting(wanted, 0, "")
-        except OddSchema as exc:
-            return str(exc)
-    return ""
 
 
 def _sentence(prompt: str) -> str:
     opening = prompt[:300]
-    for mark in TRIGGERS if "[[" in opening else ():
+    for mark in MARKS if "[[" in opening else ():
         opening = opening.replace(mark, " ")
     words = opening.split()
     if not words:
@@ -208,7 +206,3 @@ def _text(content: Any) -> str:
 
 def _number(text: str) -> int:
     return zlib.crc32(text.encode("utf-8", "surrogatepass"))
-
-
-def _error(status: int, message: str, code: str) -> RowError:
-    return RowError(status, {"message": message, "type": "invalid_request_error", "code": code})

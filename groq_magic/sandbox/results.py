@@ -1,13 +1,15 @@
 """An ended batch → the lines of its output file and of its error file.
 
 The output file has only what was answered, the error file only what failed or expired; a row that a
-cancel left unanswered is in neither. The same batch gives the same bytes each time.
+cancel left unanswered is in neither, nor is a line that has no custom_id. The same batch gives the same
+bytes each time.
 https://console.groq.com/docs/batch
 """
 
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,8 +17,11 @@ from typing import Any
 import msgspec
 
 from . import replies
+from .bodies import RowError
+from .faults import marks_in
 from .ids import time_part
-from .intake import Line, Order, read_line
+from .intake import Fault, Line, Order, duplicate, read_line
+from .rules import Rules
 from .timeline import Batch, Standing
 
 # The guide gives expired lines no shape; this is the one that OpenAI's batches have.
@@ -31,43 +36,69 @@ def result_lines(batch: Batch, end: Standing, order: Order, uploaded: Path) -> I
     encode = msgspec.json.Encoder().encode
     at = end.in_progress_at if end.in_progress_at is not None else batch.created_at
     moment = time_part(at)
-    rows = zip(order.offsets, order.lengths, strict=True)
+    rows = zip(order.offsets, order.lengths, itertools.pairwise(order.failed), strict=True)
     # Unbuffered: the rows are read out of order, and a buffer would be filled anew for each.
     with uploaded.open("rb", buffering=0) as file:
-        for place, (offset, length) in enumerate(rows):
+        for place, (offset, length, (before, after)) in enumerate(rows):
             if place >= end.answered and end.status != "expired":
                 return
             file.seek(offset)
-            line = read_line(file.read(length))
-            prompt = replies.prompt_of(line.body)
-            marks = replies.marks_in(prompt)
-            if "[[lose]]" in marks:
+            line, error = _line(file.read(length), failed=after > before, batch=batch)
+            if line is None:
                 continue
             salt = hashlib.blake2b(f"{batch.id} {offset}".encode(), digest_size=32).hexdigest()
             head: dict[str, Any] = {"id": f"batch_req_out_{moment}{salt[:16]}", "custom_id": line.custom_id}
             if place >= end.answered:
                 yield False, encode({**head, "response": None, "error": _EXPIRED}) + b"\n"
                 continue
-            response = _response(line, marks, prompt, salt, moment, int(at))
-            answered = response["status_code"] == 200
-            yield answered, encode({**head, "response": response, "error": None}) + b"\n"
+            prompt = replies.prompt_of(line.body)
+            marks = marks_in(prompt)
+            if "[[lose]]" in marks:
+                continue
+            if error is not None:
+                written = (
+                    encode({**head, **_failed(batch.rules, error, f"req_{moment}{salt[16:32]}")}) + b"\n"
+                )
+            else:
+                response = _response(batch.rules, line, marks, prompt, salt, moment, int(at))
+                written = encode({**head, "response": response, "error": None}) + b"\n"
+            yield error is None, written * (2 if "[[double]]" in marks else 1)
+
+
+def _line(raw: bytes, *, failed: bool, batch: Batch) -> tuple[Line | None, RowError | None]:
+    """The request on a line and why it failed; no line where that has no id to be named by."""
+    try:
+        line = read_line(raw, batch.endpoint if batch.rules.line_url == "endpoint" else None)
+    except Fault as fault:
+        known = Line(fault.custom_id, "POST", "", {}) if fault.custom_id else None
+        return known, RowError(400, fault.error)
+    if not failed:
+        return line, None
+    marks = marks_in(replies.prompt_of(line.body))
+    error = replies.error_of(line.url, line.body, marks, batch.rules)
+    return line, error or RowError(400, duplicate(line.custom_id).error)
+
+
+def _failed(rules: Rules, error: RowError, request_id: str) -> dict[str, Any]:
+    body = {"error": error.error}
+    if rules.error_line == "bare":
+        return {"response": {"status_code": error.status, "body": body}}
+    return {"response": {"status_code": error.status, "request_id": request_id, "body": body}, "error": None}
 
 
 def _response(
-    line: Line, marks: frozenset[str], prompt: str, salt: str, moment: str, at: int
+    rules: Rules, line: Line, marks: frozenset[str], prompt: str, salt: str, moment: str, at: int
 ) -> dict[str, Any]:
     request_id = f"req_{moment}{salt[16:32]}"
-    status = 200
-    failure = replies.error_of(line.url, line.body, marks)
-    if failure is not None:
-        status, body = failure.status, {"error": failure.error}
-    elif line.url in replies.AUDIO:
+    if line.url in replies.AUDIO:
         body = replies.transcript(line.body, request_id)
     else:
         body = replies.completion(
             line.body, marks, prompt, request_id=request_id, chat_id=chat_id(salt), at=at, tier="batch"
         )
-    return {"status_code": status, "request_id": request_id, "body": body}
+        if rules.output_line == "2025":
+            del body["usage_breakdown"], body["service_tier"], body["x_groq"]["seed"]
+    return {"status_code": 200, "request_id": request_id, "body": body}
 
 
 def chat_id(salt: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import signal
 import socket
 import sys
@@ -10,20 +11,47 @@ import threading
 import types
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from .app import create_app
+from .gate import ABORT, CLOSE
+from .rules import Rules
+
+MOST_CONNECTIONS = 512
 
 
-def serve(home: Path | str, host: str = "127.0.0.1", port: int = 0, pace_s: float = 0.0) -> None:
+def serve(
+    home: Path | str,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    pace_s: float = 0.0,
+    *,
+    rules: Rules | None = None,
+    token: str | None = None,
+) -> None:
     """Serve the store in `home` until SIGINT or SIGTERM, then return.
 
     Writes one line to stdout once connections are accepted: `Sandbox ready: http://127.0.0.1:PORT`. A missing
-    uvicorn or a port in use ends in a SystemExit that says so in one line.
+    uvicorn, a port in use, and an address that other machines reach without a `token` to keep them out each
+    end in a SystemExit that says so in one line.
     """
     try:
         import uvicorn
+        from uvicorn.protocols.http.h11_impl import H11Protocol
     except ModuleNotFoundError:
         raise SystemExit('The sandbox on a socket needs uvicorn: pip install "groq_magic[sandbox]"') from None
+    if not token and not _is_loopback(host):
+        raise SystemExit(
+            f"{host} can be reached from other machines: give a --token that clients must send as their key, "
+            "or leave --host out."
+        )
+
+    class HangingUp(H11Protocol):
+        """Lets the app end its connection: `gate.ABORT` and `gate.CLOSE` in the request's state."""
+
+        def connection_made(self, transport: Any) -> None:
+            super().connection_made(transport)
+            self.app_state = {**self.app_state, ABORT: transport.abort, CLOSE: transport.close}
 
     class Announcing(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -33,10 +61,16 @@ def serve(home: Path | str, host: str = "127.0.0.1", port: int = 0, pace_s: floa
                 sys.stdout.flush()
 
     with _listen(host, port) as listening, _signals_end_it():
-        app = create_app(home, pace_s=pace_s)
+        app = create_app(home, pace_s=pace_s, rules=rules, token=token)
         # Two seconds for what is being downloaded when it is told to stop.
         config = uvicorn.Config(
-            app, log_level="error", access_log=False, lifespan="off", timeout_graceful_shutdown=2
+            app,
+            http=HangingUp,
+            log_level="error",
+            access_log=False,
+            lifespan="off",
+            limit_concurrency=MOST_CONNECTIONS,
+            timeout_graceful_shutdown=2,
         )
         Announcing(config).run(sockets=[listening])
 
@@ -44,9 +78,21 @@ def serve(home: Path | str, host: str = "127.0.0.1", port: int = 0, pace_s: floa
 def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), family=family)
+        made = socket.create_server((host, port), family=family)
     except OSError as error:
         raise SystemExit(f"The sandbox cannot listen on {host}, port {port}: {error.strerror}") from None
+    # asyncio does this only for sockets that it makes itself; without it each reply waits 40 ms for its body.
+    made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return made
+
+
+def _is_loopback(host: str) -> bool:
+    """Whether only this machine reaches the address: every one that a name stands for."""
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except OSError:
+        return True  # it cannot be listened on, which is said in a moment
+    return all(ipaddress.ip_address(str(address[0]).split("%")[0]).is_loopback for *_, address in found)
 
 
 def _url(listening: socket.socket) -> str:

@@ -8,6 +8,9 @@
     HOME/batches/ID.json     a batch
     HOME/work/ID/            what a batch needs until its end: its input, the order of its answers
     HOME/aside/              what is being written; renamed when it is whole
+    HOME/faults.json         the faults that are armed, if any
+    HOME/clock.json          how far the clock was turned forward, if it was
+    HOME/lock                held by who changes what another process may change too
 
 Several processes may use one home: nothing is remembered between two calls but what never changes.
 """
@@ -20,18 +23,23 @@ import re
 import secrets
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
+import filelock
 import msgspec
 
+from .faults import Armed
 from .ids import Ids
-from .refusals import not_found
+from .refusals import Refusal, invalid, not_found
 from .timeline import Batch
 
 _ID = re.compile(r"(file|batch)_[0-9a-z]{26}")
 _ABANDONED_S = 86_400
+KEPT_S = 30 * 86_400  # https://console.groq.com/docs/batch: files are kept for up to 30 days
+MOST_ARMED = 100
 
 
 class File(msgspec.Struct, frozen=True):
@@ -50,22 +58,89 @@ class _StoreFacts(msgspec.Struct):
     project_id: str
 
 
-class Store:
-    """Files and batches on disk, under `home`, for the owner alone."""
+class _Clock(msgspec.Struct):
+    ahead_s: float
 
-    def __init__(self, home: Path, now: float) -> None:
+
+class Store:
+    """Files and batches on disk, under `home`, for the owner alone.
+
+    `now` is the clock of the machine, in epoch seconds; the store's own may have been turned forward.
+    """
+
+    def __init__(self, home: Path, now: Callable[[], float]) -> None:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._home, self._machine_now = home, now
         self._files, self._batches = home / "files", home / "batches"
         self._work, self._aside = home / "work", home / "aside"
         for folder in (self._files, self._batches, self._work, self._aside):
             folder.mkdir(mode=0o700, exist_ok=True)
-        self._sweep()
         self.ids = Ids()
         facts = home / "store.json"
-        if not facts.exists():
-            self._write(facts, _StoreFacts(self.ids.new("sandbox_", now), self.ids.new("project_", now)))
+        with self.lock():
+            if not facts.exists():
+                at = now()
+                self._write(facts, _StoreFacts(self.ids.new("sandbox_", at), self.ids.new("project_", at)))
+            self._sweep()
         read = msgspec.json.decode(facts.read_bytes(), type=_StoreFacts)
         self.id, self.project_id = read.store_id, read.project_id
+
+    # What several processes share
+
+    def lock(self) -> AbstractContextManager[Any]:
+        """Held, no other process and no other thread changes a batch, the faults or the clock."""
+        return filelock.FileLock(self._home / "lock").acquire(poll_interval=0.01)
+
+    def now(self) -> float:
+        """The store's time in epoch seconds: the machine's, and how far it was turned forward."""
+        return self._machine_now() + self.ahead_s()
+
+    def ahead_s(self) -> float:
+        """How far the clock was turned forward."""
+        try:
+            return msgspec.json.decode((self._home / "clock.json").read_bytes(), type=_Clock).ahead_s
+        except FileNotFoundError:
+            return 0.0
+
+    def turn_clock(self, forward_s: float) -> None:
+        """Turn the clock forward, for every process that uses this store."""
+        with self.lock():
+            self._write(self._home / "clock.json", _Clock(self.ahead_s() + forward_s))
+
+    def armed(self) -> list[Armed]:
+        """The faults that wait for a request."""
+        try:
+            return msgspec.json.decode((self._home / "faults.json").read_bytes(), type=list[Armed])
+        except FileNotFoundError:
+            return []
+
+    def arm(self, fault: Armed) -> None:
+        """Let a fault wait for its requests. Raises Refusal (400) where too many do."""
+        with self.lock():
+            waiting = self.armed()
+            if len(waiting) == MOST_ARMED:
+                raise invalid(f"At most {MOST_ARMED} faults can be armed at once.")
+            self._write(self._home / "faults.json", [*waiting, fault])
+
+    def disarm(self) -> None:
+        """No fault waits any longer."""
+        (self._home / "faults.json").unlink(missing_ok=True)
+
+    def meet(self, method: str, path: str) -> Armed | None:
+        """The first armed fault that waits for this request, counted down; None as a rule."""
+        if not (self._home / "faults.json").exists():
+            return None
+        with self.lock():
+            waiting = self.armed()
+            met = next((fault for fault in waiting if fault.meets(method, path)), None)
+            if met is not None:
+                met.times -= 1
+                left = [fault for fault in waiting if fault.times]
+                if left:
+                    self._write(self._home / "faults.json", left)
+                else:
+                    self.disarm()
+            return met
 
     # Files
 
@@ -83,15 +158,21 @@ class Store:
         return file
 
     def file(self, file_id: str) -> File:
-        """The File of this id. Raises Refusal (404) if there is none."""
+        """The File of this id. Raises Refusal (404) if there is none, or none any longer."""
         if _ID.fullmatch(file_id):
             with contextlib.suppress(FileNotFoundError):
-                return msgspec.json.decode((self._files / f"{file_id}.json").read_bytes(), type=File)
+                file = msgspec.json.decode((self._files / f"{file_id}.json").read_bytes(), type=File)
+                if file.created_at + KEPT_S > self.now():
+                    return file
         raise not_found("file", file_id)
 
     def files(self) -> list[File]:
         """All Files, the newest first."""
-        return [self.file(path.stem) for path in sorted(self._files.glob("*.json"), reverse=True)]
+        found = []
+        for path in sorted(self._files.glob("*.json"), reverse=True):
+            with contextlib.suppress(Refusal):  # deleted since, or too old
+                found.append(self.file(path.stem))
+        return found
 
     def content_path(self, file_id: str) -> Path:
         """Where the content of this File is. Raises Refusal (404) if there is no such File."""
@@ -100,6 +181,9 @@ class Store:
     def delete_file(self, file_id: str) -> None:
         """Forget the File and its content. Raises Refusal (404) if there is none."""
         self.file(file_id)
+        self._remove(file_id)
+
+    def _remove(self, file_id: str) -> None:
         (self._files / f"{file_id}.json").unlink(missing_ok=True)
         self._content(file_id).unlink(missing_ok=True)
 
@@ -154,7 +238,7 @@ class Store:
             path.unlink(missing_ok=True)
             raise
 
-    def _write(self, path: Path, value: msgspec.Struct) -> None:
+    def _write(self, path: Path, value: object) -> None:
         with self.aside() as out:
             out.write(msgspec.json.encode(value))
         Path(out.name).replace(path)
@@ -163,8 +247,17 @@ class Store:
         return self._files / f"{file_id}.jsonl"
 
     def _sweep(self) -> None:
-        """Remove what a killed process left half-written; another one's work of today stays."""
-        for path in self._aside.iterdir():
+        """Remove what is too old to show and what a killed process left; another's of today stays."""
+        for path in self._files.glob("*.json"):
+            try:
+                self.file(path.stem)
+            except Refusal:
+                self._remove(path.stem)
+        for path in (*self._aside.iterdir(), *self._work.iterdir()):
             with contextlib.suppress(FileNotFoundError):
-                if path.stat().st_mtime < time.time() - _ABANDONED_S:
+                if path.stat().st_mtime >= time.time() - _ABANDONED_S:
+                    continue
+                if path.is_file():
                     path.unlink()
+                elif not (self._batches / f"{path.name}.json").exists():
+                    self.end_work(path.name)

@@ -7,7 +7,8 @@
                  └ failed, if the file has faults
 
 The window ends it as `expired` if rows are unanswered then, and so does `[[expire]]` half-way. A cancel
-stops the answering at once, shows `cancelling` for a tenth of the span, then `cancelled`.
+stops the answering at once, shows `cancelling` for a tenth of the span, then `cancelled`. `[[status]]` shows
+a status of no document in place of the first two, until half-way.
 https://console.groq.com/docs/batch
 """
 
@@ -18,8 +19,12 @@ from typing import Any
 
 import msgspec
 
+from .faults import LATE_S
+from .rules import Rules
+
 STARTS, EXPIRES_EARLY, FINALIZES = 0.1, 0.5, 0.9
 CANCELLING = 0.1
+UNHEARD_OF = "scheduling"  # a status that real services have shown beside those in their documents
 
 
 class Settled(msgspec.Struct, frozen=True):
@@ -34,8 +39,8 @@ class Settled(msgspec.Struct, frozen=True):
 class Batch(msgspec.Struct, frozen=True, kw_only=True):
     """What is stored about a batch. Times are epoch seconds.
 
-    `span_s` is how long it takes from creation to its end. The ids of the result files are reserved at
-    creation and shown at the end, for the files that have lines.
+    `span_s` is how long it takes from creation to its end; `marks` are those in its prompts. The ids of the
+    result files are reserved at creation and shown at the end, for the files that are there.
     """
 
     id: str
@@ -49,9 +54,11 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
     span_s: float
     total: int
     errors: list[dict[str, Any]]
-    expires_early: bool
+    turned_down: bool
+    marks: list[str]
     output_file_id: str
     error_file_id: str
+    rules: Rules
     cancel_at: float | None = None
     settled: Settled | None = None
 
@@ -66,6 +73,11 @@ class Standing:
     finalizing_at: float | None = None
     cancelling_at: float | None = None
     ended_at: float | None = None
+
+
+def late_s(batch: Batch) -> float:
+    """For how long after its end the batch does not name its result files."""
+    return max(LATE_S, CANCELLING * batch.span_s) if "[[late]]" in batch.marks else 0.0
 
 
 def standing(batch: Batch, now: float) -> Standing:
@@ -86,11 +98,11 @@ def standing(batch: Batch, now: float) -> Standing:
 def _uncancelled(batch: Batch, now: float) -> Standing:
     starts_at = batch.created_at + STARTS * batch.span_s
     finalizes_at = batch.created_at + FINALIZES * batch.span_s
-    if batch.errors:
+    if batch.turned_down:
         return Standing("validating") if now < starts_at else Standing("failed", ended_at=starts_at)
 
     expired_at, within_reach = None, batch.total
-    if batch.expires_early:
+    if "[[expire]]" in batch.marks:
         expired_at, within_reach = batch.created_at + EXPIRES_EARLY * batch.span_s, batch.total // 2
     elif batch.expires_at < finalizes_at:
         expired_at, within_reach = float(batch.expires_at), _answered(batch, batch.expires_at)
@@ -98,6 +110,8 @@ def _uncancelled(batch: Batch, now: float) -> Standing:
     if expired_at is not None and now >= expired_at:
         began_at = starts_at if starts_at <= expired_at else None
         return Standing("expired", within_reach, began_at, ended_at=expired_at)
+    if "[[status]]" in batch.marks and now < (starts_at + finalizes_at) / 2:
+        return Standing(UNHEARD_OF)
     if now < starts_at:
         return Standing("validating")
     if now < finalizes_at:

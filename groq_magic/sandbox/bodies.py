@@ -1,0 +1,205 @@
+"""A request's body → what is wrong with it, or nothing.
+
+https://console.groq.com/docs/api-reference#chat-create and https://console.groq.com/docs/openai say what a
+chat request may ask; of Groq's own words only some are known, the others follow their manner.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+from . import shaped
+from .models import DECOMMISSIONED, MODELS
+from .rules import Rules
+
+CHAT = "/v1/chat/completions"
+AUDIO = ("/v1/audio/transcriptions", "/v1/audio/translations")
+ROLES = ("system", "user", "assistant", "tool", "developer", "function")
+_EFFORTS = {
+    "openai/": ("low", "medium", "high"),
+    "qwen/": ("none", "default", "low", "medium", "high"),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class RowError:
+    """Why a request is not answered: an HTTP status and Groq's error object."""
+
+    status: int
+    error: dict[str, Any]
+
+
+def fault_of(url: str, body: dict[str, Any], rules: Rules) -> RowError | None:
+    """Why a request with this body is not answered; None for a good one."""
+    model = body.get("model")
+    if not isinstance(model, str) or model not in MODELS:
+        return model_fault(model, rules)
+    if url in AUDIO:
+        return None if isinstance(body.get("url"), str) else invalid("`url` is missing", "url")
+    if MODELS[model]["max_completion_tokens"] < 1_000:
+        return invalid(f"The model `{model}` does not support chat completions", "model")
+    if fault := _messages_fault(body.get("messages")):
+        return invalid(fault, "messages")
+    for name, value in body.items():
+        holds, said = _PARAMETERS.get(name, _FREE)
+        if value is not None and not holds(value):
+            return invalid(f"'{name}' : {said}", name)
+    most = MODELS[model]["max_completion_tokens"]
+    for name in ("max_completion_tokens", "max_tokens"):
+        if (body.get(name) or 0) > most:
+            said = f"`{name}` must be less than or equal to `{most}`, the maximum for `{model}`"
+            return invalid(said, name)
+    effort = body.get("reasoning_effort")
+    known = next((efforts for owner, efforts in _EFFORTS.items() if model.startswith(owner)), ())
+    if effort is not None and effort not in known:
+        return invalid(f"`reasoning_effort` must be one of {', '.join(known)}", "reasoning_effort")
+    if body.get("reasoning_format") is not None and body.get("include_reasoning") is not None:
+        return invalid("`reasoning_format` and `include_reasoning` exclude each other", "reasoning_format")
+    return _format_fault(body.get("response_format"))
+
+
+def model_fault(model: Any, rules: Rules) -> RowError:
+    """The refusal of a model that is not offered, or is no longer."""
+    if isinstance(model, str) and model in DECOMMISSIONED and rules.decommissioned == "400":
+        said = (
+            f"The model `{model}` has been decommissioned and is no longer supported. Please refer to "
+            "https://console.groq.com/docs/deprecations for a recommendation on which model to use instead."
+        )
+        return error(400, said, "model_decommissioned")
+    said = f"The model `{str(model)[:200]}` does not exist or you do not have access to it."
+    return error(404, said, "model_not_found")
+
+
+def limit_of(body: dict[str, Any]) -> int | None:
+    """How many tokens the reply may have; `max_tokens` is the deprecated name."""
+    limit = body.get("max_completion_tokens")
+    limit = body.get("max_tokens") if limit is None else limit
+    return limit if isinstance(limit, int) else None
+
+
+def schema_of(response_format: dict[str, Any]) -> Any:
+    """The schema in a `response_format` of type `json_schema`; without one, any object fits."""
+    schema = response_format["json_schema"].get("schema")
+    return {"type": "object"} if schema is None else schema
+
+
+def wants_json(body: dict[str, Any]) -> bool:
+    """Whether the reply is to be a JSON document."""
+    wanted = body.get("response_format")
+    return isinstance(wanted, dict) and wanted.get("type") in ("json_object", "json_schema")
+
+
+def error(status: int, message: str, code: str, param: str | None = None) -> RowError:
+    """A refusal with Groq's error object."""
+    said = {"message": message, "type": "invalid_request_error", "code": code}
+    return RowError(status, said | ({"param": param} if param else {}))
+
+
+def invalid(message: str, param: str | None = None) -> RowError:
+    """400: this parameter cannot be what it is."""
+    return error(400, message, "invalid_request", param)
+
+
+# --- parameters ----------------------------------------------------------------------------------------
+
+
+def _number(low: float, high: float) -> Callable[[Any], bool]:
+    return lambda value: (
+        isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high
+    )
+
+
+def _whole(low: int) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, int) and not isinstance(value, bool) and low <= value < 2**63
+
+
+def _one_of(*known: str) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, str) and value in known
+
+
+def _stops(value: Any) -> bool:
+    texts = value if isinstance(value, list) else [value]
+    return len(texts) <= 4 and all(isinstance(text, str) for text in texts)
+
+
+def _never(value: Any) -> bool:
+    return not value
+
+
+_UNSUPPORTED = "this parameter is not supported"
+_NO_TOOLS = "the sandbox asks no model, so nobody would call a tool; tools work at Groq alone"
+_TIERS = ("auto", "on_demand", "flex", "performance")
+
+_PARAMETERS: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "tools": (_never, _NO_TOOLS),
+    "functions": (_never, _NO_TOOLS),
+    "tool_choice": (_one_of("none", "auto"), _NO_TOOLS),
+    "function_call": (_one_of("none", "auto"), _NO_TOOLS),
+    "logprobs": (_never, _UNSUPPORTED),
+    "top_logprobs": (_never, _UNSUPPORTED),
+    "logit_bias": (_never, _UNSUPPORTED),
+    "n": (lambda value: value == 1 and not isinstance(value, bool), "value must be 1"),
+    "temperature": (_number(0, 2), "number must be between 0 and 2"),
+    "top_p": (_number(0, 1), "number must be between 0 and 1"),
+    "frequency_penalty": (_number(-2, 2), "number must be between -2 and 2"),
+    "presence_penalty": (_number(-2, 2), "number must be between -2 and 2"),
+    "max_completion_tokens": (_whole(1), "whole number must be at least 1"),
+    "max_tokens": (_whole(1), "whole number must be at least 1"),
+    "seed": (_whole(-(2**63)), "value must be a whole number"),
+    "stop": (_stops, "value must be a text or at most 4 of them"),
+    "user": (lambda value: isinstance(value, str), "value must be a text"),
+    "stream": (lambda value: isinstance(value, bool), "value must be true or false"),
+    "include_reasoning": (lambda value: isinstance(value, bool), "value must be true or false"),
+    "reasoning_format": (_one_of("hidden", "raw", "parsed"), "value must be hidden, raw or parsed"),
+    "service_tier": (_one_of(*_TIERS), f"value must be one of {', '.join(_TIERS)}"),
+}
+
+
+_FREE = (lambda value: True, "")  # whatever else Groq may know
+
+
+def _messages_fault(messages: Any) -> str:
+    if not isinstance(messages, list) or not messages:
+        return "'messages' : minimum number of items is 1"
+    for place, message in enumerate(messages):
+        if not isinstance(message, dict):
+            return f"'messages.{place}' : value must be an object"
+        if message.get("role") not in ROLES:
+            return f"'messages.{place}.role' : value must be one of {', '.join(ROLES)}"
+        if message.get("name") is not None:
+            return f"'messages.{place}.name' : this parameter is not supported"
+        content = message.get("content")
+        if not (isinstance(content, str | list) or (content is None and message["role"] == "assistant")):
+            return f"'messages.{place}.content' : value must be a text or a list of parts"
+    return ""
+
+
+def _format_fault(wanted: Any) -> RowError | None:
+    """What is wrong with the form that the reply should have."""
+    if wanted is None:
+        return None
+    kind = wanted.get("type") if isinstance(wanted, dict) else None
+    if kind in ("text", "json_object"):
+        return None
+    asked = wanted.get("json_schema") if kind == "json_schema" else None
+    if not isinstance(asked, dict):
+        said = (
+            "'response_format' : value must be of type text, json_object, or json_schema with a `json_schema`"
+        )
+        return invalid(said, "response_format")
+    if not isinstance(asked.get("name"), str) or not asked["name"]:
+        return invalid("'response_format.json_schema.name' : value is missing", "response_format")
+    schema = schema_of(wanted)
+    try:
+        fault = shaped.strict_fault(schema) if asked.get("strict") else ""
+        if not fault:
+            shaped.fitting(schema, 0)
+    except shaped.OddSchema as exc:
+        fault = str(exc)
+    if fault:
+        return invalid(
+            f"invalid JSON schema for response_format: '{asked['name'][:64]}': {fault}", "response_format"
+        )
+    return None

@@ -1,0 +1,234 @@
+"""What the sandbox keeps out, and what it survives: strangers, floods, long names, a full disk."""
+
+import json
+import resource
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from groq_magic import client as groq_client
+from groq_magic import keys
+from groq_magic.errors import InputError
+from groq_magic.sandbox import intake
+from tests.desk import KEY, Desk, lines_of, refused, request_line
+from tests.sockets import sandbox
+
+TOKEN = "a-token-for-the-class"
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    """A fresh sandbox whose batches take 100 seconds."""
+    return Desk(tmp_path / "home")
+
+
+# --- who may ask ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("method", "path"), [("POST", "/files"), ("POST", "/batches"), ("GET", "/batches")])
+def test_a_plan_without_batches_is_told_so_before_anything(desk: Desk, method: str, path: str) -> None:
+    """A key `gsk_free…` gets 403 not_available_for_plan, whatever it sends; chat and models work."""
+    reply = desk.ask(method, path, key="gsk_free_plan", content=b"{")
+    assert (reply.status_code, reply.json()["error"]["code"]) == (403, "not_available_for_plan")
+    assert desk.ask("GET", "/models", key="gsk_free_plan").status_code == 200
+    body = json.loads(request_line("x", "hello"))["body"]
+    assert desk.ask("POST", "/chat/completions", key="gsk_free_plan", json=body).status_code == 200
+
+
+def test_an_expired_key_is_refused(desk: Desk) -> None:
+    """A key `gsk_expired…` gets 401 expired_api_key."""
+    refused(desk.ask("GET", "/models", key="gsk_expired_1"), 401, "expired_api_key")
+
+
+@pytest.mark.parametrize("path", ["/sandbox/faults", "/sandbox/clock"])
+def test_its_own_switches_need_a_key_too(desk: Desk, path: str) -> None:
+    """A page in a browser cannot arm faults or turn the clock: it has no key to send."""
+    refused(desk.ask("POST", path, key="", json={}), 401, "invalid_api_key")
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::"])
+def test_a_public_address_needs_a_token(tmp_path: Path, host: str) -> None:
+    """Without --token one line says so, and nothing listens."""
+    command = [sys.executable, "-m", "groq_magic", "sandbox", "--home", str(tmp_path), "--host", host]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+    assert "--token" in done.stderr
+
+
+def test_a_short_token_is_refused(tmp_path: Path) -> None:
+    """A token that could be guessed is refused in one line."""
+    command = [sys.executable, "-m", "groq_magic", "sandbox", "--home", str(tmp_path), "--token", "short"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+
+
+def test_with_a_token_no_other_key_is_welcome(tmp_path: Path) -> None:
+    """On every address of this machine the token is let in, and a key that begins as Groq's do is not."""
+    with sandbox(tmp_path, "--host", "0.0.0.0", "--token", TOKEN) as url:
+        for key, status in ((TOKEN, 200), (KEY, 401), (TOKEN[:-1], 401)):
+            headers = {"authorization": f"Bearer {key}"}
+            assert (
+                httpx.get(f"{url}/openai/v1/models", headers=headers, trust_env=False).status_code == status
+            )
+        said = httpx.get(f"{url}/sandbox", trust_env=False).json()
+    assert said["token_needed"] is True
+    assert TOKEN not in str(said)
+
+
+def test_our_own_client_sends_the_token_and_never_a_groq_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`%groq sandbox URL` takes the token from its own variable; without it one line names the variable."""
+    monkeypatch.setenv("GROQ_MAGIC_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("GROQ_API_KEY", "gsk_my_real_key_that_stays_here")
+    try:
+        with sandbox(tmp_path / "store", "--token", TOKEN) as url:
+            with pytest.raises(InputError, match=keys.SANDBOX_TOKEN):
+                groq_client.use_sandbox(url)
+            monkeypatch.setenv(keys.SANDBOX_TOKEN, TOKEN)
+            assert groq_client.use_sandbox(url).key == TOKEN
+            answers = groq_client.submit(["[[echo]]in"])
+            assert answers.wait(30).texts == ["in"]
+            groq_client.leave().result(30)
+    finally:
+        groq_client.use_groq()
+        groq_client.ledger().close()
+        monkeypatch.setattr(groq_client, "_ledger", None)
+
+
+# --- how much ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", ["/batches", "/chat/completions"])
+def test_a_body_is_bounded(desk: Desk, path: str) -> None:
+    """More than 16 MB of JSON are 413, told by its length or found out on the way."""
+    refused(desk.ask("POST", path, headers={"content-length": "16000001"}), 413, "request_too_large")
+
+    async def flood() -> Any:
+        for _ in range(17):
+            yield b" " * 1_000_000
+
+    refused(desk.ask("POST", path, content=flood()), 413, "request_too_large")
+
+
+def test_an_upload_is_bounded_on_the_way(tmp_path: Path) -> None:
+    """A file that does not tell its length is cut off at the limit, and nothing of it is kept."""
+    desk = Desk(tmp_path, file_limit="100MB")
+    head = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n'
+    sent = 0
+
+    async def flood() -> Any:
+        nonlocal sent
+        yield head
+        for _ in range(200):
+            sent += 1
+            yield b" " * 1_000_000
+
+    headers = {"content-type": "multipart/form-data; boundary=x"}
+    refused(desk.ask("POST", "/files", headers=headers, content=flood()), 413, "request_too_large")
+    assert sent < 110
+    assert not list((tmp_path / "files").iterdir())
+    assert not list((tmp_path / "aside").iterdir())
+
+
+def test_a_form_is_bounded(desk: Desk) -> None:
+    """Two files, or a dozen fields, are no upload."""
+    two: Any = [("file", ("a", b"{}")), ("file", ("b", b"{}"))]
+    refused(desk.ask("POST", "/files", data={"purpose": "batch"}, files=two), 400, "invalid_request")
+    many = {f"field{n}": "x" for n in range(12)} | {"purpose": "batch"}
+    refused(desk.ask("POST", "/files", data=many, files={"file": ("a", b"{}")}), 400, "invalid_request")
+
+
+def test_names_are_bounded(desk: Desk) -> None:
+    """A file's name of over 255 characters is refused; a path in it is only a name."""
+    for name, status in (("n" * 256, 400), ("../../etc/passwd", 200), ("Zoë 😀.jsonl", 200)):
+        reply = desk.ask("POST", "/files", data={"purpose": "batch"}, files={"file": (name, b"{}")})
+        assert reply.status_code == status
+    assert {path.parent for path in (desk.home / "files").iterdir()} == {desk.home / "files"}
+
+
+@pytest.mark.parametrize(
+    "metadata", [{str(n): "x" for n in range(65)}, {"k" * 513: "x"}, {"k": "x" * 2_049}, {"k": None}]
+)
+def test_metadata_is_bounded(desk: Desk, metadata: dict[str, Any]) -> None:
+    """Too many pairs, a long key, a long value or none are refused, naming the field."""
+    asked = {"input_file_id": desk.upload(lines_of("a"))["id"], "endpoint": "/v1/chat/completions"}
+    reply = desk.ask("POST", "/batches", json={**asked, "completion_window": "24h", "metadata": metadata})
+    assert refused(reply, 400, "invalid_request")["param"] == "metadata"
+
+
+def test_a_line_is_bounded(desk: Desk) -> None:
+    """A line of over 16 MB turns its file down, and is never held as a whole."""
+    batch = desk.run(lines_of("a") + request_line("long", "x" * intake.MOST_LINE_BYTES))
+    (error,) = batch["errors"]
+    assert (batch["status"], error["code"], error["line"]) == ("failed", "line_too_long", 2)
+
+
+def test_many_bad_lines_are_a_hundred_errors(desk: Desk) -> None:
+    """`errors` has the first hundred: a poll stays small, however bad the file is."""
+    assert len(desk.run("no json\n" * 5_000)["errors"]) == 100
+
+
+@pytest.mark.parametrize("nested", ["[" * 200_000, '{"a":' * 200_000])
+def test_deep_json_is_refused(desk: Desk, nested: str) -> None:
+    """JSON without end is 400 as a body and a bad line in a file."""
+    refused(desk.ask("POST", "/batches", content=nested.encode()), 400, "invalid_request")
+    assert desk.run(nested)["errors"][0]["code"] == "invalid_json_line"
+
+
+# --- a disk that is full -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[tuple[httpx.Client, Any]]:
+    """A client of a sandbox, and what bounds the size of any file that its process writes."""
+    command = [sys.executable, "-m", "groq_magic", "sandbox", "--home", str(tmp_path / "home"), "--pace", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            url = process.stdout.readline().split()[-1]
+            headers = {"authorization": f"Bearer {KEY}"}
+
+            def bound(size: int) -> None:
+                resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+
+            with httpx.Client(base_url=f"{url}/openai/v1", headers=headers, trust_env=False) as client:
+                yield client, bound
+        finally:
+            process.terminate()
+            said = process.communicate(timeout=20)
+        assert (process.returncode, *said) == (0, "", "")
+
+
+def test_a_full_disk_is_an_error_and_no_corruption(
+    small_disk: tuple[httpx.Client, Any], tmp_path: Path
+) -> None:
+    """What cannot be written is 500 in the envelope; what is there stays whole, and with room it goes on."""
+    client, bound = small_disk
+    content = lines_of(*(f"[[echo]]{'x' * 900}{n}" for n in range(3_000))).encode()
+    form: dict[str, Any] = {"data": {"purpose": "batch"}, "files": {"file": ("in.jsonl", content)}}
+    file = client.post("/files", **form).json()
+    asked = {"input_file_id": file["id"], "endpoint": "/v1/chat/completions", "completion_window": "24h"}
+    batch = client.post("/batches", json=asked).json()
+
+    bound(1_000_000)
+    for reply in (client.post("/files", **form), client.get(f"/batches/{batch['id']}")):
+        assert (reply.status_code, reply.json()["error"]["type"]) == (500, "internal_server_error")
+        assert "disk" in reply.json()["error"]["message"]
+    bound(10)
+    assert client.post("/batches", json=asked).status_code == 500
+    assert client.get(f"/files/{file['id']}/content").content == content
+    assert not list((tmp_path / "home" / "aside").iterdir())
+
+    bound(resource.RLIM_INFINITY)
+    ended = client.get(f"/batches/{batch['id']}").json()
+    assert (ended["status"], ended["request_counts"]["completed"]) == ("completed", 3_000)
+    output = client.get(f"/files/{ended['output_file_id']}/content").content
+    assert len({json.loads(line)["custom_id"] for line in output.splitlines()}) == 3_000
+    assert [batch["id"] for batch in client.get("/batches").json()["data"]] == [batch["id"]]
+    assert not list((tmp_path / "home" / "work").iterdir())

@@ -1,0 +1,45 @@
+"""The sandbox on a socket: how it begins, how it ends, what it says where it cannot."""
+
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+
+SERVE = "import sys; from groq_magic.sandbox import serve; serve(sys.argv[1], port=int(sys.argv[2]))"
+
+
+def start(home: Path) -> subprocess.Popen[str]:
+    """A sandbox on a free port, in a process of its own."""
+    command = [sys.executable, "-c", SERVE, str(home), "0"]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def test_a_port_in_use_is_said_in_one_line(tmp_path: Path) -> None:
+    """Where the port is taken, one line on stderr says so and nothing is served."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = subprocess.run(
+            [sys.executable, "-c", SERVE, str(tmp_path), str(port)], capture_output=True, text=True
+        )
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+    assert f"port {port}" in done.stderr
+
+
+def test_a_missing_uvicorn_is_said_in_one_line(tmp_path: Path) -> None:
+    """Without uvicorn the one line names the extra to install."""
+    without = "import sys; sys.modules['uvicorn'] = None\n" + SERVE
+    done = subprocess.run([sys.executable, "-c", without, str(tmp_path), "0"], capture_output=True, text=True)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert 'pip install "groq_magic[sandbox]"' in done.stderr
+
+
+def test_an_interrupt_stops_it_cleanly(tmp_path: Path) -> None:
+    """Ctrl-C ends the server with exit code 0 and no traceback."""
+    with start(tmp_path) as process:
+        line = process.stdout.readline() if process.stdout else ""
+        assert httpx.get(line.split()[-1] + "/sandbox").json()["object"] == "sandbox"
+        process.send_signal(signal.SIGINT)
+        assert (process.communicate(timeout=20), process.returncode) == (("", ""), 0)
