@@ -12,6 +12,7 @@ import nbformat
 import pytest
 
 from groq_magic.magics import options
+from groq_magic.sandbox import faults
 from tests.kernel import Kernel
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -36,6 +37,18 @@ def test_readme_holds_the_table_of_options() -> None:
     found = re.search(r"<!-- options -->\n(.*)<!-- /options -->", README, re.DOTALL)
     assert found is not None
     assert found[1].strip() == options.options_markdown().strip()
+
+
+def test_readme_holds_the_tables_of_faults() -> None:
+    """README's marks and faults are those of the sandbox's one table."""
+    tables = {
+        "marks": [f"| `{mark}` | {says} |" for mark, says in faults.MARKS.items()],
+        "faults": [f"| `{name}` | `{on}` | {says} |" for name, (on, says) in faults.REQUESTS.items()],
+    }
+    for name, rows in tables.items():
+        found = re.search(rf"<!-- {name} -->\n(.*)<!-- /{name} -->", README, re.DOTALL)
+        assert found is not None
+        assert found[1].splitlines()[2:] == rows
 
 
 def test_every_option_and_verb_of_readme_exists() -> None:

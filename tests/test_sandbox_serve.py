@@ -1,5 +1,6 @@
 """The sandbox on a socket: how it begins, how it ends, what it says where it cannot."""
 
+import os
 import signal
 import socket
 import subprocess
@@ -8,6 +9,8 @@ from pathlib import Path
 
 import httpx
 
+from tests.sockets import sandbox
+
 SERVE = "import sys; from groq_magic.sandbox import serve; serve(sys.argv[1], port=int(sys.argv[2]))"
 
 
@@ -15,6 +18,15 @@ def start(home: Path) -> subprocess.Popen[str]:
     """A sandbox on a free port, in a process of its own."""
     command = [sys.executable, "-c", SERVE, str(home), "0"]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def test_a_program_that_knows_only_groq_runs_on_it(tmp_path: Path) -> None:
+    """Two environment variables, as README says, and a program for Groq's SDK talks to the sandbox."""
+    program = "import groq; print(groq.Groq().models.retrieve('openai/gpt-oss-20b').id)"
+    with sandbox(tmp_path) as url:
+        env = os.environ | {"GROQ_BASE_URL": url, "GROQ_API_KEY": "gsk_any"}
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=env)
+    assert (done.stdout, done.stderr) == ("openai/gpt-oss-20b\n", "")
 
 
 def test_a_port_in_use_is_said_in_one_line(tmp_path: Path) -> None:

@@ -106,7 +106,7 @@ class _Desk:
         return json_response({**said, "marks": faults.MARKS, "faults": requests, "rules": ruled})
 
     def openapi(self, request: Request) -> Response:
-        return FileResponse(Path(__file__).with_name("openapi.json"), media_type="application/json")
+        return Response(Path(__file__).with_name("openapi.json").read_bytes(), media_type="application/json")
 
     def faults(self, request: Request) -> Response:
         return json_response({"object": "list", "data": self._store.armed()})
@@ -168,7 +168,7 @@ class _Desk:
     def batches(self, request: Request) -> Response:
         ids = request.query_params.getlist("id")
         cursor = request.query_params.get("cursor")
-        return json_response(self._batches.these(ids) if ids else self._batches.page(cursor))
+        return json_response(self._batches.listed(ids, cursor))
 
     def batch(self, request: Request) -> Response:
         return json_response(self._batches.look(request.path_params["id"]))

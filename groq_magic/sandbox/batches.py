@@ -121,12 +121,16 @@ class Batches:
             batch, stands = self._settle(batch_id)
         return self._shown(batch, stands)
 
-    def page(self, cursor: str | None) -> dict[str, Any]:
+    def listed(self, ids: list[str], cursor: str | None) -> dict[str, Any]:
+        """The batches of these ids, or without any a page of all."""
+        if cursor and not _CURSOR.fullmatch(cursor):
+            raise invalid("`cursor` must come from `paging.next_cursor`.", "cursor")
+        return self._these(ids) if ids else self._page(cursor)
+
+    def _page(self, cursor: str | None) -> dict[str, Any]:
         """Twenty batches from the cursor on, the newest first. The last page's `next_cursor` is ""."""
         ids = self._store.batch_ids()
         if cursor:
-            if not _CURSOR.fullmatch(cursor):
-                raise invalid("`cursor` must come from `paging.next_cursor`.", "cursor")
             after = "batch_" + cursor.removeprefix("cursor_")
             ids = [batch_id for batch_id in ids if batch_id < after]
         shown, more = ids[:PAGE], len(ids) > PAGE
@@ -134,7 +138,7 @@ class Batches:
         data = [self.look(batch_id) for batch_id in shown]
         return {"object": "list", "data": data, "paging": {"next_cursor": following}}
 
-    def these(self, batch_ids: list[str]) -> dict[str, Any]:
+    def _these(self, batch_ids: list[str]) -> dict[str, Any]:
         """The batches of these ids, as they were asked for; unknown ids are left out."""
         if len(batch_ids) > MOST_IDS:
             raise invalid(f"At most {MOST_IDS} ids can be asked for at once.", "id")

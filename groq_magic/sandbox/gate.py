@@ -65,7 +65,7 @@ class Keys:
             return Refusal(401, "Invalid API Key", "invalid_api_key")
         if self._token is None and key.startswith("gsk_expired"):
             return Refusal(401, "Expired API Key", "expired_api_key")
-        if key.startswith("gsk_free") and (method, path) in _NOT_ON_EVERY_PLAN:
+        if key.startswith("gsk_free") and (method.replace("HEAD", "GET"), path) in _NOT_ON_EVERY_PLAN:
             said = "Batch processing is not available for your plan. Upgrade at https://console.groq.com/settings/billing"
             return Refusal(403, said, "not_available_for_plan", kind="permissions_error")
         return None
@@ -132,7 +132,7 @@ class Gate:
         )
         too_large = Refusal(413, said, "request_too_large", "file" if upload else None)
         declared = Headers(scope=scope).get("content-length", "0")
-        if declared.isdigit() and int(declared) > most:
+        if declared.isdecimal() and int(declared) > most:
             raise too_large
         taken = 0
 
