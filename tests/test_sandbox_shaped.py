@@ -92,6 +92,7 @@ SCHEMAS: dict[str, Any] = {
         ]
     },
     "a property called $ref": thing(**{"$ref": {"type": "string"}, "enum": {"type": "integer"}}),
+    "a not": {"type": "integer", "minimum": 0, "maximum": 3, "not": {"const": 2}},
     "any object": {"type": "object"},
     "a filled object": {"type": "object", "minProperties": 2, "additionalProperties": {"type": "integer"}},
     "required unknown": {"type": "object", "required": ["a"]},
@@ -163,6 +164,7 @@ HOSTILE: dict[str, Any] = {
     "false": False,
     "a contradiction": {"type": "integer", "minimum": 3, "maximum": 2},
     "another": {"allOf": [{"type": "string"}, {"type": "integer"}]},
+    "its own opposite": {"type": "string", "not": {"type": "string"}},
     "nothing to choose": {"anyOf": [False, False]},
     "a nan": {"type": "number", "minimum": float("nan")},
     "deep": json.loads('{"items":' * 400 + "{}" + "}" * 400) | {"$ref": "#/none"},

@@ -1,8 +1,7 @@
 """One store: what a restart, a second process and a turned clock change, which is nothing but the time."""
 
 import json
-import subprocess
-import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
+from groq_magic.sandbox import create_app
 from tests.desk import KEY, Desk, lines_of, refused
 from tests.sockets import forward, sandbox
 
@@ -122,13 +122,16 @@ def test_two_processes_meet_the_end_at_once(tmp_path: Path) -> None:
 
 
 def test_a_new_home_has_one_id_whoever_makes_it(tmp_path: Path) -> None:
-    """Eight processes that begin with an empty home at once agree on the store's id."""
-    code = (
-        "import sys; from groq_magic.sandbox import create_app; print(create_app(sys.argv[1]).state.store_id)"
-    )
-    command = [sys.executable, "-c", code, str(tmp_path)]
-    started = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(8)]
-    assert len({process.communicate(timeout=60)[0] for process in started}) == 1
+    """Sixteen that begin with an empty home at the same moment agree on the store's id, again and again."""
+    for home in (tmp_path / str(n) for n in range(20)):
+        together = threading.Barrier(16)
+
+        def begin(_: int, home: Path = home, together: threading.Barrier = together) -> str:
+            together.wait(30)
+            return create_app(home).state.store_id
+
+        with ThreadPoolExecutor(16) as pool:
+            assert len(set(pool.map(begin, range(16)))) == 1
 
 
 # --- the clock -----------------------------------------------------------------------------------------
