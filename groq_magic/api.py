@@ -62,6 +62,10 @@ class Groq:
                 files={"file": (filename, file, "application/jsonl")},
             )
 
+    async def file_size(self, file_id: str) -> int:
+        """How many bytes a file has; 0 where the service does not say."""
+        return await self._ask("GET", f"files/{file_id}", wire.file_size)
+
     async def content(self, file_id: str, path: Path) -> int:
         """Downloads a file to `path`, streamed, through a side file; its size in bytes."""
         part = path.with_name(path.name + ".part")

@@ -116,8 +116,15 @@ def _sandbox_at(url: str) -> Service:
         raise InputError(
             f"No sandbox answers at {url} ({exc!r}). Start one: groq-magic sandbox; it prints its URL."
         ) from exc
-    if found.get("token_needed") and there.key == keys.SANDBOX_KEY:
-        raise InputError(f"The sandbox at {url} lets in who has its token: set {keys.SANDBOX_TOKEN} to it.")
+    if found.get("token_needed"):
+        asked = httpx.get(
+            f"{url}/openai/v1/models", headers={"Authorization": f"Bearer {there.key}"}, timeout=5
+        )
+        if asked.status_code == 401:
+            raise InputError(
+                f"The sandbox at {url} lets in who has its token: set {keys.SANDBOX_TOKEN} to it in the "
+                "environment, and type this again."
+            )
     return there
 
 

@@ -243,16 +243,22 @@ class Run:
     def _download(
         self, shard: Shard, file_id: str, path: Path, expected: int
     ) -> Callable[[Groq], Awaitable[None]]:
-        """Fetches a result file; one that holds nothing of ours is not taken for the results."""
+        """Fetches a result file; what holds nothing of ours, or only its beginning, is not the results."""
         side, tries = path.with_name(path.name + ".new"), iter(range(DOWNLOADS))
 
         async def fetch(api: Groq) -> None:
             try:
                 size = await api.content(file_id, side)
-                if (size or expected) and not await asyncio.to_thread(self.rows.knows, shard.number, side):
+                said = ""
+                if size and not await asyncio.to_thread(self.rows.knows, shard.number, side):
                     said = "What came instead of the results holds none of this batch's answers."
-                    if next(tries, None) is None:
-                        raise Refused(200, "no_results", f"{said} They are still there: run the cell again.")
+                elif await asyncio.to_thread(_looks_cut, side, expected) and size < await _size_of(
+                    api, file_id
+                ):
+                    said = "The results broke off on their way."
+                if said and next(tries, None) is None:
+                    raise Refused(200, "no_results", f"{said} They are still there: run the cell again.")
+                if said:
                     raise NoReply(said, maybe_done=True)
                 side.replace(path)
             finally:
@@ -422,3 +428,20 @@ class Run:
         """Facts about a shard, onto the ledger and then to whoever watches."""
         self._ledger.update_shard(shard, **facts)
         self.view.changed()
+
+
+def _looks_cut(path: Path, expected: int) -> bool:
+    """Whether a result file has fewer lines than were counted, or its last one has no end."""
+    lines, last = 0, b"\n"
+    with path.open("rb") as file:
+        while chunk := file.read(1 << 20):
+            lines, last = lines + chunk.count(b"\n"), chunk[-1:]
+    return lines < expected or last != b"\n"
+
+
+async def _size_of(api: Groq, file_id: str) -> int:
+    """How many bytes the service says that a file has; 0 where it does not say."""
+    try:
+        return await api.file_size(file_id)
+    except Refused:
+        return 0

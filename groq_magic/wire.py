@@ -130,6 +130,11 @@ def files(data: bytes) -> list[File]:
     ]
 
 
+def file_size(data: bytes) -> int:
+    """The size in bytes that a File tells, 0 where it tells none."""
+    return _whole(decode(data).get("bytes")) or 0
+
+
 def file_id(data: bytes) -> str:
     """The id of an uploaded File. Raises ValueError where the reply holds none."""
     found = _text(decode(data).get("id"))

@@ -25,7 +25,8 @@ def blocks(language: str) -> list[str]:
 
 
 def test_the_first_shell_lines_are_the_two_commands() -> None:
-    """README begins with the command that shows it and the command that tests it."""
+    """README begins with the command that shows it and the command that tests it, and has no third."""
+    assert README.count("\npip install -e ") == 2
     assert blocks("sh")[0].splitlines() == [
         'pip install -e ".[demo]" && groq-magic demo',
         'pip install -e ".[test]" && pytest',

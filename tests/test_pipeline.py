@@ -51,7 +51,7 @@ class Line(httpx.AsyncBaseTransport):
     def to(self, service: Service) -> httpx.AsyncBaseTransport:
         """This line, laid to the sandbox of a service."""
         assert service.folder is not None
-        self._sandbox = httpx.ASGITransport(app=api.sandbox_app(service.folder, service.pace_s))
+        self._sandbox = api._InProcess(app=api.sandbox_app(service.folder, service.pace_s))
         return self
 
     def on(self, what: tuple[str, str], *acts: Act | None) -> None:
@@ -945,3 +945,31 @@ def test_the_key_in_a_services_words_is_blacked_out(line: Line) -> None:
     )
     assert "sk-no-groq-key" not in shown
     assert "gsk_…" in shown
+
+
+@pytest.mark.parametrize("mark", ["[[truncate-download]]", "[[reset-download]]"])
+def test_a_download_that_ends_early_is_fetched_again(line: Line, mark: str) -> None:
+    """Half a result file, whole-looking or broken off, costs no answer: it is fetched until it is whole."""
+    answers = submit(mark + "[[echo]]0", *echoes(3, first=1)).wait(WAIT_S)
+    assert answers.texts == numbers(4)
+    assert line.count(DOWNLOAD) == 2
+
+
+def test_a_lost_row_is_not_taken_for_a_broken_download(line: Line) -> None:
+    """A result file with fewer lines than were counted, but all of its bytes, is fetched once."""
+    answers = submit("[[lose]]", *echoes(2)).wait(WAIT_S)
+    assert ends(answers) == [("missing", "no_reply"), ("ok", None), ("ok", None)]
+    assert line.count(DOWNLOAD) == 1
+
+
+def test_an_empty_error_file_costs_no_answer(line: Line) -> None:
+    """Where the error file is there and empty, what was answered is kept, and the failed row says so."""
+    answers = submit("[[fail]][[empty-error-file]]", *echoes(2)).wait(WAIT_S)
+    assert [answer.text for answer in answers] == [None, "0", "1"]
+    assert ends(answers)[0] == ("missing", "no_reply")
+
+
+@pytest.mark.parametrize("mark", ["[[late]]", "[[status]]", "[[nulls]]", "[[double]]", "[[no-error-file]]"])
+def test_odd_batches_of_the_sandbox_end_in_answers(line: Line, mark: str) -> None:
+    """Late ids, an unknown status, null counts, doubled lines and a missing error file cost no answer."""
+    assert submit(mark + "[[echo]]0", *echoes(2, first=1)).wait(WAIT_S).texts == numbers(3)

@@ -83,13 +83,15 @@ def test_with_a_token_no_other_key_is_welcome(tmp_path: Path) -> None:
 def test_our_own_client_sends_the_token_and_never_a_groq_key(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """`%groq sandbox URL` takes the token from its own variable; without it one line names the variable."""
+    """`%groq sandbox URL` takes the token from its own variable; a wrong one or none is answered with its name."""
     monkeypatch.setenv("GROQ_MAGIC_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("GROQ_API_KEY", "gsk_my_real_key_that_stays_here")
     try:
         with sandbox(tmp_path / "store", "--token", TOKEN) as url:
-            with pytest.raises(InputError, match=keys.SANDBOX_TOKEN):
-                groq_client.use_sandbox(url)
+            for wrong in ("", "another-token"):
+                monkeypatch.setenv(keys.SANDBOX_TOKEN, wrong)
+                with pytest.raises(InputError, match=keys.SANDBOX_TOKEN):
+                    groq_client.use_sandbox(url)
             monkeypatch.setenv(keys.SANDBOX_TOKEN, TOKEN)
             assert groq_client.use_sandbox(url).key == TOKEN
             answers = groq_client.submit(["[[echo]]in"])
