@@ -39,10 +39,14 @@ def _parser() -> argparse.ArgumentParser:
 
     sandbox = commands.add_parser("sandbox", help="serve the sandbox on a socket and print its URL")
     sandbox.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
-    sandbox.add_argument("--port", type=int, default=0, help="0 takes a free one (%(default)s)")
+    sandbox.add_argument("--port", type=_port, default=0, metavar="N", help="port (default: a free one)")
     sandbox.add_argument("--home", type=Path, help="folder of its store (default: a new one that is removed)")
     sandbox.add_argument(
-        "--pace", type=_seconds, default=0.0, metavar="S", help="seconds that a batch takes (%(default)s)"
+        "--pace",
+        type=_seconds,
+        default=0.0,
+        metavar="S",
+        help="seconds that a batch takes (%(default)s: it is completed at the first look)",
     )
     sandbox.add_argument(
         "--rule",
@@ -54,18 +58,27 @@ def _parser() -> argparse.ArgumentParser:
     sandbox.add_argument("--rules", action="store_true", help="list the rules, their choices and defaults")
     sandbox.add_argument(
         "--token",
-        default=os.environ.get(keys.SANDBOX_TOKEN) or None,
-        help="the only key that is let in (default: $GROQ_MAGIC_SANDBOX_TOKEN, else any gsk_…)",
+        help="the only key that is let in, of 8 characters or more "
+        "(default: $GROQ_MAGIC_SANDBOX_TOKEN, else any gsk_…)",
     )
     sandbox.set_defaults(run=_sandbox)
     return parser
 
 
 def _seconds(text: str) -> float:
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
     if not 0 <= value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text} is no number of seconds: 0 or more")
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds, 0 or more")
     return value
+
+
+def _port(text: str) -> int:
+    if not (text.isdecimal() and int(text) < 65_536):
+        raise argparse.ArgumentTypeError(f"{text!r} is no port: 0 to 65535")
+    return int(text)
 
 
 def _demo(args: argparse.Namespace) -> int:
@@ -82,16 +95,19 @@ def _sandbox(args: argparse.Namespace) -> int:
     if args.rules:
         for name, says in sandbox.RULES.items():
             print(f"{name}={'|'.join(sandbox.choices(name))}\n    {says}")
+        print("\nThe first choice of each is the default.")
         return 0
     try:
         rules = sandbox.chosen(args.rule)
     except ValueError as exc:
         raise InputError(f"--rule: {exc}. groq-magic sandbox --rules explains them.") from None
-    if args.token is not None and (len(args.token) < 8 or not args.token.isascii() or " " in args.token):
-        raise InputError("--token: at least 8 characters, no spaces.")
+    token = args.token if args.token is not None else os.environ.get(keys.SANDBOX_TOKEN) or None
+    if token is not None and (len(token) < 8 or not token.isascii() or " " in token):
+        where = "--token" if args.token is not None else keys.SANDBOX_TOKEN
+        raise InputError(f"{where}: at least 8 characters of ASCII, no spaces.")
     with contextlib.ExitStack() as stack:
         home = args.home or stack.enter_context(tempfile.TemporaryDirectory(prefix="groq-magic-sandbox-"))
-        sandbox.serve(home, args.host, args.port, args.pace, rules=rules, token=args.token)
+        sandbox.serve(home, args.host, args.port, args.pace, rules=rules, token=token)
     return 0
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import httpx
 
 from groq_magic import wire
-from groq_magic.errors import NoReply, Refused
+from groq_magic.errors import InputError, NoReply, Refused
 from groq_magic.keys import Service
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ class Groq:
             return read(body)
         except ValueError as exc:
             raise NoReply(
-                f"{self.service.place} answered {verb} /{path} with something that is not its protocol "
+                f"{self.service.place_first} answered {verb} /{path} with something that is not its protocol "
                 f"({exc}).",
                 maybe_done=True,
             ) from exc
@@ -135,7 +135,7 @@ class Groq:
                     raise Refused(
                         status,
                         code,
-                        f"{self.service.place} answered {where} with {status}"
+                        f"{self.service.place_first} answered {where} with {status}"
                         f"{f' {code}' if code else ''}: {message}",
                         wire.limits(response.headers).retry_after_s,
                     )
@@ -150,10 +150,16 @@ class Groq:
 
 @cache
 def sandbox_app(folder: str, pace_s: float) -> Starlette:
-    """The sandbox over the store in this folder, one for each folder in this process."""
-    from groq_magic.sandbox import create_app
+    """The sandbox over the store in this folder, one for each folder in this process.
 
-    return create_app(folder, pace_s=pace_s)
+    Raises InputError where the folder cannot hold one.
+    """
+    from groq_magic.sandbox import NoHome, create_app
+
+    try:
+        return create_app(folder, pace_s=pace_s)
+    except NoHome as exc:
+        raise InputError(f"{exc} Move it away, or set GROQ_MAGIC_HOME to another folder.") from exc
 
 
 def _in_process(service: Service) -> httpx.AsyncBaseTransport | None:

@@ -109,6 +109,8 @@ def use_groq() -> None:
 def _sandbox_at(url: str) -> Service:
     import httpx
 
+    if url == keys.GROQ:
+        raise InputError(f"{url} is Groq itself: %groq sandbox off sends prompts there.")
     try:
         found = httpx.get(f"{url}/sandbox", timeout=5).raise_for_status().json()
         there = keys.sandbox(str(found["store_id"]), url)

@@ -248,7 +248,8 @@ MEANING = {
     "expired": "The {window} window ended first. Only what was answered is charged.",
     "cancelling": "Cancelled; Groq may take up to 10 minutes to stop.",
     "cancelled": "Cancelled. What was answered until then is here.",
-    "unsure": "A batch was asked for and no reply came: it may run at Groq. It is not asked for again.",
+    "unsure": "A batch was asked for and no reply came: it may be running all the same. "
+    "It is not asked for again.",
     "not collected": "Not every batch could be asked about. Run the cell again with the key that made them.",
     "not sent": "Nothing was sent and nothing was paid.",
 }

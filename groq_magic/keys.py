@@ -55,6 +55,11 @@ class Service:
         return "the sandbox" if self.id.startswith("sandbox:") else self.badge
 
     @property
+    def place_first(self) -> str:
+        """The same at the beginning of one."""
+        return self.place.replace("the sandbox", "The sandbox")
+
+    @property
     def key_fingerprint(self) -> str:
         """Eight hex digits that tell keys apart and give nothing away."""
         return hashlib.sha256(self.key.encode()).hexdigest()[:8]

@@ -303,7 +303,8 @@ class Run:
         if models and model not in models:
             service = self._connected().service
             raise NotSent(
-                f"{service.place} has no model {model!r} for this key. It has: {', '.join(sorted(models))}."
+                f"{service.place_first} has no model {model!r} for this key. "
+                f"It has: {', '.join(sorted(models))}."
             )
 
     async def _again(self, act: Callable[[Groq], Awaitable[T]], *, despite_cancel: bool = False) -> T:

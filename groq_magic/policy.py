@@ -16,7 +16,7 @@ _NO_LINE = {
     "completed": (MISSING, "no_reply", "The batch completed without a reply to this prompt."),
     "expired": (EXPIRED, "batch_expired", "The completion window ended before this prompt was answered."),
     "cancelled": (CANCELLED, "batch_cancelled", "The batch was cancelled before this prompt was answered."),
-    "failed": (FAILED, "batch_failed", "Groq did not accept the file."),
+    "failed": (FAILED, "batch_failed", "The file was not accepted."),
     "unsure": (MISSING, "unsure", jobs.MEANING["unsure"]),
 }
 
@@ -89,7 +89,7 @@ def advice(exc: Refused, job: Job, service: Service) -> str:
             f"https://console.groq.com/settings/billing). {exc.message}"
         )
     if exc.status == 401:
-        return f"{service.place} does not accept the key from {service.key_from}. {exc.message}"
+        return f"{service.place_first} does not accept the key from {service.key_from}. {exc.message}"
     if exc.status == 404 and job.key_fingerprint != service.key_fingerprint:
         return (
             f"{exc.message} The key with fingerprint {job.key_fingerprint} made this batch; "

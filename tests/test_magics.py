@@ -363,6 +363,10 @@ def test_every_verb_is_there(notebook: Notebook, verb: str) -> None:
         ("%groq attach waiting two names", "Too many words: %groq attach [ID|OLDNAME] [NAME]"),
         ("%groq batches all", "Not understood: all. It is just %groq batches"),
         ("%groq sandbox on", "'on' is no base URL"),
+        (
+            "%groq sandbox https://api.groq.com/openai/v1",
+            "is Groq itself: %groq sandbox off sends prompts there",
+        ),
         ("%groq sandbox --new", "Not understood: --new. %groq sandbox [URL|off] [--fresh]"),
         ("%groq sandbox http://127.0.0.1:1 --fresh", "--fresh is for the sandbox in this kernel"),
     ],

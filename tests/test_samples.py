@@ -11,12 +11,16 @@ from tests.desk import Desk, lines_of, request_line
 
 SAMPLES = Path(__file__).parent / "samples"
 
-# SDK and TS are Groq's own SDKs, DOC-… pages of https://console.groq.com/docs, the others published captures
-# and reports of live replies. Expired rows have no shape at Groq.
+# SDK and TS are Groq's own SDKs, DOC-… pages of https://console.groq.com/docs, NAME#N issues on GitHub
+# (fanenr/chatbot, letta-ai/letta), the others published captures and reports of live replies.
+# Expired rows have no shape at Groq.
 EVIDENCE = {
     *("SDK-1.7", "DOC-BATCH-26", "DOC-REF", "DOC-ERR", "DOC-RATE", "DOC-DEPR", "OpenAI's batches"),
-    *("ELLMER", "COOKBOOK-A", "BRAINTRUST", "TFORMANCE", "LEXRAG", "OFFPEAK"),
+    *("ELLMER", "COOKBOOK-A", "BRAINTRUST", "TFORMANCE", "LEXRAG", "OFFPEAK", "chatbot#21", "letta#1963"),
 }
+
+
+SCHEMA = {"type": "json_schema", "json_schema": {"name": "reply", "schema": {"enum": ["positive"]}}}
 
 
 def sample(name: str) -> Any:
@@ -61,7 +65,9 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     for code, change in (
         ("model_not_found", {"model": "llama-none"}),
         ("model_decommissioned", {"model": "qwen/qwen3-32b"}),
-        ("json_validate_failed", {"response_format": {"type": "json_object"}, "max_completion_tokens": 1}),
+        ("json_validate_failed", {"response_format": SCHEMA, "max_completion_tokens": 1}),
+        ("unsupported_property", {"stor": True}),
+        ("context_length_exceeded", {"messages": [{"role": "user", "content": "word " * 110_000}]}),
     ):
         shown[f"error_{code}"] = desk.ask("POST", "/chat/completions", json=chat | change).json()
     desk.ask("POST", "/sandbox/faults", json={"fault": "rate_limit", "seconds": 7})

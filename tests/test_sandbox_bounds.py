@@ -1,6 +1,7 @@
 """What the sandbox keeps out, and what it survives: strangers, floods, long names, a full disk."""
 
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import pytest
 from groq_magic import client as groq_client
 from groq_magic import keys
 from groq_magic.errors import InputError
-from groq_magic.sandbox import intake
+from groq_magic.sandbox import NoHome, create_app, intake
 from tests.desk import KEY, Desk, lines_of, refused, request_line
 from tests.sockets import sandbox
 
@@ -25,6 +26,68 @@ TOKEN = "a-token-for-the-class"
 def desk(tmp_path: Path) -> Desk:
     """A fresh sandbox whose batches take 100 seconds."""
     return Desk(tmp_path / "home")
+
+
+# --- whose folder it is -------------------------------------------------------------------------------
+
+
+def told(*options: str) -> str:
+    """The one line with which `groq-magic sandbox` ends that was called wrongly."""
+    command = [sys.executable, "-m", "groq_magic", "sandbox", *options]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1), done.stderr
+    return done.stderr
+
+
+@pytest.mark.parametrize(
+    "name", ["notes.txt", "files/mine.json", "work/mine.txt", "aside/mine.txt", "store.json"]
+)
+def test_a_folder_with_other_things_becomes_no_home(tmp_path: Path, name: str) -> None:
+    """Somebody's folder is left as it is, whatever its things are called, and one line says why."""
+    mine = tmp_path / name
+    mine.parent.mkdir(exist_ok=True)
+    mine.write_text("{}", encoding="utf-8")
+    before = sorted(path.name for path in tmp_path.rglob("*") if path.name != "lock")
+    assert str(tmp_path) in told("--home", str(tmp_path))
+    with pytest.raises(NoHome, match="folder of its own"):
+        create_app(tmp_path)
+    assert mine.read_text(encoding="utf-8") == "{}"
+    if name != "store.json":
+        assert sorted(path.name for path in tmp_path.rglob("*")) == before
+
+
+def test_in_a_home_nothing_is_removed_that_is_not_the_stores(desk: Desk) -> None:
+    """Old files of another name stay where they are, at every start."""
+    for name in ("files/mine.json", "files/file_mine.json", "work/mine/a.txt", "aside/mine.txt", "mine.txt"):
+        path = desk.home / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("mine", encoding="utf-8")
+        for old in (path, path.parent):
+            os.utime(old, (0, 0))
+    before = sorted(desk.home.rglob("*mine*"))
+    desk.restart()
+    assert sorted(desk.home.rglob("*mine*")) == before
+    assert desk.ask("GET", "/files").json()["data"] == []
+
+
+def test_a_home_that_cannot_be_one_is_said_in_one_line(tmp_path: Path) -> None:
+    """A file in place of the folder, and a place where nothing can be made."""
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    assert "cannot hold a sandbox's store" in told("--home", str(tmp_path / "file"))
+    assert "cannot hold a sandbox's store" in told("--home", "/proc/sandbox")
+
+
+def test_what_was_damaged_costs_only_itself(desk: Desk) -> None:
+    """A file, a batch, the faults or the clock that cannot be read count as not there."""
+    kept, broken = desk.upload(lines_of("a")), desk.upload(lines_of("b"))
+    batch, lost = desk.create(lines_of("c")), desk.create(lines_of("d"))
+    for name in (f"files/{broken['id']}.json", f"batches/{lost['id']}.json", "faults.json", "clock.json"):
+        (desk.home / name).write_bytes(b"\xff{")
+    desk.restart()
+    assert kept["id"] in {file["id"] for file in desk.ask("GET", "/files").json()["data"]}
+    refused(desk.ask("GET", f"/files/{broken['id']}"), 404, "file_not_found")
+    assert [one["id"] for one in desk.ask("GET", "/batches").json()["data"]] == [batch["id"]]
+    refused(desk.ask("GET", f"/batches/{lost['id']}"), 404, "batch_not_found")
 
 
 # --- who may ask ---------------------------------------------------------------------------------------
@@ -54,17 +117,12 @@ def test_its_own_switches_need_a_key_too(desk: Desk, path: str) -> None:
 @pytest.mark.parametrize("host", ["0.0.0.0", "::"])
 def test_a_public_address_needs_a_token(tmp_path: Path, host: str) -> None:
     """Without --token one line says so, and nothing listens."""
-    command = [sys.executable, "-m", "groq_magic", "sandbox", "--home", str(tmp_path), "--host", host]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
-    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
-    assert "--token" in done.stderr
+    assert "--token" in told("--home", str(tmp_path), "--host", host)
 
 
 def test_a_short_token_is_refused(tmp_path: Path) -> None:
     """A token that could be guessed is refused in one line."""
-    command = [sys.executable, "-m", "groq_magic", "sandbox", "--home", str(tmp_path), "--token", "short"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
-    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+    assert told("--home", str(tmp_path), "--token", "short").startswith("--token: at least 8 characters")
 
 
 def test_with_a_token_no_other_key_is_welcome(tmp_path: Path) -> None:
@@ -83,7 +141,7 @@ def test_with_a_token_no_other_key_is_welcome(tmp_path: Path) -> None:
 def test_our_own_client_sends_the_token_and_never_a_groq_key(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """`%groq sandbox URL` takes the token from its own variable; a wrong one or none is answered with its name."""
+    """`%groq sandbox URL` takes the token from its variable; a wrong one or none gets the variable's name."""
     monkeypatch.setenv("GROQ_MAGIC_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("GROQ_API_KEY", "gsk_my_real_key_that_stays_here")
     try:
@@ -141,9 +199,9 @@ def test_an_upload_is_bounded_on_the_way(tmp_path: Path) -> None:
 def test_a_form_is_bounded(desk: Desk) -> None:
     """Two files, or a dozen fields, are no upload."""
     two: Any = [("file", ("a", b"{}")), ("file", ("b", b"{}"))]
-    refused(desk.ask("POST", "/files", data={"purpose": "batch"}, files=two), 400, "invalid_request")
+    refused(desk.ask("POST", "/files", data={"purpose": "batch"}, files=two), 400)
     many = {f"field{n}": "x" for n in range(12)} | {"purpose": "batch"}
-    refused(desk.ask("POST", "/files", data=many, files={"file": ("a", b"{}")}), 400, "invalid_request")
+    refused(desk.ask("POST", "/files", data=many, files={"file": ("a", b"{}")}), 400)
 
 
 def test_names_are_bounded(desk: Desk) -> None:
@@ -161,7 +219,7 @@ def test_metadata_is_bounded(desk: Desk, metadata: dict[str, Any]) -> None:
     """Too many pairs, a long key, a long value or none are refused, naming the field."""
     asked = {"input_file_id": desk.upload(lines_of("a"))["id"], "endpoint": "/v1/chat/completions"}
     reply = desk.ask("POST", "/batches", json={**asked, "completion_window": "24h", "metadata": metadata})
-    assert refused(reply, 400, "invalid_request")["param"] == "metadata"
+    assert refused(reply, 400)["param"] == "metadata"
 
 
 def test_a_line_is_bounded(desk: Desk) -> None:
@@ -179,7 +237,7 @@ def test_many_bad_lines_are_a_hundred_errors(desk: Desk) -> None:
 @pytest.mark.parametrize("nested", ["[" * 200_000, '{"a":' * 200_000])
 def test_deep_json_is_refused(desk: Desk, nested: str) -> None:
     """JSON without end is 400 as a body and a bad line in a file."""
-    refused(desk.ask("POST", "/batches", content=nested.encode()), 400, "invalid_request")
+    refused(desk.ask("POST", "/batches", content=nested.encode()), 400)
     assert desk.run(nested)["errors"][0]["code"] == "invalid_json_line"
 
 

@@ -224,15 +224,26 @@ def test_truncate_download_ends_the_first_download_early(line: httpx.Client) -> 
 # --- armed faults --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("status", [400, 409, 413, 422, 424, 498, 499, 500, 502, 503])
-def test_refuse_answers_any_status_and_does_nothing(url: str, line: httpx.Client, status: int) -> None:
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        *((status, "invalid_request_error") for status in (400, 409, 422, 424, 499)),
+        *((status, "internal_server_error") for status in (500, 502, 503)),
+        (403, "permissions_error"),
+        (413, "tokens"),
+        (498, "capacity_exceeded"),
+    ],
+)
+def test_refuse_answers_any_status_and_does_nothing(
+    url: str, line: httpx.Client, status: int, kind: str
+) -> None:
     """`refuse`: this status in Groq's envelope, so many times, and nothing was done."""
     before = len(line.get("/files").json()["data"])
     arm(url, "refuse", status=status, times=2, on="POST /files")
     for _ in range(2):
         reply = line.post("/files", data={"purpose": "batch"}, files={"file": ("a", b"{}")})
         assert reply.status_code == status
-        assert set(reply.json()["error"]) == {"message", "type", "code"}
+        assert (set(reply.json()["error"]), reply.json()["error"]["type"]) == ({"message", "type"}, kind)
     assert len(line.get("/files").json()["data"]) == before
     upload(line)
 
@@ -326,6 +337,7 @@ def test_armed_faults_are_shared_counted_and_cleared(desk: Desk) -> None:
     assert desk.ask("GET", "/files").status_code == 200
     assert desk.ask("GET", "/models").status_code == 503
     assert desk.ask("GET", "/sandbox/faults").json()["data"][0]["times"] == 1
+    assert desk.ask("GET", "/sandbox").json()["armed"][0]["on"] == "GET /mod*"
     assert desk.ask("DELETE", "/sandbox/faults").json()["data"] == []
     assert desk.ask("GET", "/models").status_code == 200
 
@@ -339,21 +351,37 @@ def test_armed_faults_are_shared_counted_and_cleared(desk: Desk) -> None:
         {"fault": "refuse", "times": 0},
         {"fault": "refuse", "status": 200},
         {"fault": "refuse", "twice": True},
+        {"fault": "refuse", "on": "/batches"},
+        {"fault": "refuse", "on": "PUT /batches"},
+        {"fault": "refuse", "on": "GET batches"},
         {},
         [],
     ],
 )
 def test_an_odd_fault_is_refused(desk: Desk, told: Any) -> None:
     """A fault that is none, or goes beyond its bounds, is 400 and is not armed."""
-    refused(desk.ask("POST", "/sandbox/faults", json=told), 400, "invalid_request")
+    refused(desk.ask("POST", "/sandbox/faults", json=told), 400)
     assert desk.ask("GET", "/sandbox/faults").json()["data"] == []
+
+
+def test_an_unknown_fault_is_answered_with_those_that_are(desk: Desk) -> None:
+    """Who misspells a fault gets the list of them."""
+    error = refused(desk.ask("POST", "/sandbox/faults", json={"fault": "earthquake"}), 400)
+    assert "`fault` is one of refuse, rate_limit, accepted_500" in error["message"]
+
+
+@pytest.mark.parametrize("on", ["get /batches", "GET /openai/v1/batches", "GET  /batches", "* /batches"])
+def test_what_a_fault_meets_may_be_written_as_people_write_it(desk: Desk, on: str) -> None:
+    """A method in small letters and a path as it stands in the URL meet the same requests."""
+    desk.ask("POST", "/sandbox/faults", json={"fault": "refuse", "on": on})
+    assert desk.ask("GET", "/batches").status_code == 503
 
 
 def test_armed_faults_are_bounded(desk: Desk) -> None:
     """At most 100 wait at once."""
     for _ in range(100):
         assert desk.ask("POST", "/sandbox/faults", json={"fault": "slow"}).status_code == 200
-    refused(desk.ask("POST", "/sandbox/faults", json={"fault": "slow"}), 400, "invalid_request")
+    refused(desk.ask("POST", "/sandbox/faults", json={"fault": "slow"}), 400)
 
 
 def test_inside_a_process_a_reset_reaches_the_caller(desk: Desk) -> None:

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import httpx
 import jsonschema
 import pytest
 
@@ -52,11 +53,11 @@ def test_failed_rows_go_to_the_error_file(desk: Desk) -> None:
     batch = desk.run("\n".join(content))
     assert batch["request_counts"] == {"completed": 1, "failed": 3, "total": 4}
     errors = {line["custom_id"]: line["response"] for line in desk.lines(batch["error_file_id"])}
-    seen = {key: (it["status_code"], it["body"]["error"]["code"]) for key, it in errors.items()}
+    seen = {key: (it["status_code"], it["body"]["error"].get("code")) for key, it in errors.items()}
     assert seen == {
         "fail": (400, "json_validate_failed"),
         "model": (404, "model_not_found"),
-        "empty": (400, "invalid_request"),
+        "empty": (400, None),
     }
     assert [line["custom_id"] for line in desk.lines(batch["output_file_id"])] == ["good"]
 
@@ -136,9 +137,13 @@ def test_half_a_surrogate_pair_costs_nothing(desk: Desk) -> None:
 
 def test_parts_of_a_message_are_read_as_one_prompt(desk: Desk) -> None:
     """A content of parts is the texts in it, and only the last user message is answered."""
-    parts = [{"type": "text", "text": "[[echo]]a"}, {"type": "image_url"}, {"type": "text", "text": "b"}]
+    parts = [
+        {"type": "text", "text": "[[echo]]a"},
+        {"type": "image_url", "image_url": {"url": "https://example.com/a.png"}},
+        {"type": "text", "text": "b"},
+    ]
     messages = [{"role": "user", "content": "[[fail]]"}, {"role": "user", "content": parts}]
-    assert text(reply(desk, "", messages=messages)) == "ab"
+    assert text(reply(desk, "", messages=messages, model=SEES)) == "ab"
 
 
 def test_max_completion_tokens_cuts_the_reply(desk: Desk) -> None:
@@ -194,7 +199,9 @@ def test_a_schema_is_answered_with_what_fits_it(desk: Desk) -> None:
         wanted = {"type": "json_schema", "json_schema": {"name": "review", "schema": schema}}
         value = json.loads(text(reply(desk, f"review {n}", response_format=wanted)))
         jsonschema.validate(value, schema)
-    assert isinstance(json.loads(text(reply(desk, "x", response_format={"type": "json_object"}))), dict)
+    assert isinstance(
+        json.loads(text(reply(desk, "x as JSON", response_format={"type": "json_object"}))), dict
+    )
 
 
 @pytest.mark.parametrize(
@@ -208,3 +215,73 @@ def test_a_schema_that_cannot_be_filled_fails_its_row_alone(desk: Desk, schema: 
     (error,) = desk.lines(batch["error_file_id"])
     assert (error["custom_id"], error["response"]["status_code"]) == ("odd", 400)
     assert desk.ask("GET", "/batches").status_code == 200
+
+
+SEES = "qwen/qwen3.8-27b"
+IMAGE = [{"type": "image_url", "image_url": {"url": "https://example.com/a.png"}}]
+JSON_SCHEMA = {"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": "integer"}}}
+STRICT_LABEL = {"name": "x", "strict": True, "schema": {"type": "object", "additionalProperties": False}}
+NOT_TAKEN = {
+    "an unknown key": ({"metdata": {}}, "property 'metdata' is unsupported, did you mean 'metadata'?"),
+    "nothing alike": ({"zzzzz": 1}, "property 'zzzzz' is unsupported"),
+    "an unknown key of a message": (
+        {"messages": [{"role": "user", "content": "a", "status": "sent"}]},
+        "'messages.0' : for 'role:user' the following must be satisfied[('messages.0' : property 'status' is "
+        "unsupported)]",
+    ),
+    "JSON mode of which no message speaks": (
+        {"response_format": {"type": "json_object"}},
+        "'messages' must contain the word 'json' in some form, "
+        "to use 'response_format' of type 'json_object'.",
+    ),
+    "an image for a model that reads": (
+        {"messages": [{"role": "user", "content": IMAGE}]},
+        "messages[0].content must be a string",
+    ),
+    "a streamed schema": (
+        {"response_format": JSON_SCHEMA, "stream": True},
+        "`response_format` of type `json_schema` does not support streaming",
+    ),
+    "strict of a model without it": (
+        {
+            "response_format": {"type": "json_schema", "json_schema": STRICT_LABEL},
+            "model": "openai/gpt-oss-safeguard-20b",
+        },
+        "The model `openai/gpt-oss-safeguard-20b` does not support `strict` in response_format",
+    ),
+    "raw reasoning in JSON mode": (
+        {"response_format": JSON_SCHEMA, "reasoning_format": "raw"},
+        "`reasoning_format` must not be `raw` in JSON mode",
+    ),
+    "a prompt of over 131,072 tokens": (
+        {"messages": [{"role": "user", "content": "abcd" * 131_073}]},
+        "Please reduce the length of the messages or completion.",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", NOT_TAKEN)
+def test_what_groq_refuses_is_refused_in_its_words(desk: Desk, what: str) -> None:
+    """A body that Groq does not take gets a 400 that says why, in chat and as a failed row alike."""
+    change, words = NOT_TAKEN[what]
+    body = json.loads(request_line("x", "hello"))["body"] | change
+    error = refused_chat(desk.ask("POST", "/chat/completions", json=body))
+    assert error["message"] == words
+    batch = desk.run(request_line("x", "hello", **change))
+    (line,) = desk.lines(batch["error_file_id"])
+    assert line["response"]["body"]["error"] == error
+
+
+def refused_chat(reply: httpx.Response) -> dict[str, Any]:
+    """The error of a chat reply that must be a 400."""
+    assert reply.status_code == 400, reply.text
+    error: dict[str, Any] = reply.json()["error"]
+    return error
+
+
+@pytest.mark.parametrize(
+    "body", [{"model": SEES, "messages": [{"role": "user", "content": IMAGE}]}, {"store": True}]
+)
+def test_what_groq_takes_is_taken(desk: Desk, body: dict[str, Any]) -> None:
+    """An image for a model that sees, and a key of Groq's SDK that does nothing here, are no mistake."""
+    assert reply(desk, "hello", **body)["choices"][0]["finish_reason"] == "stop"

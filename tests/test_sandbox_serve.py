@@ -8,7 +8,9 @@ import sys
 from pathlib import Path
 
 import httpx
+import pytest
 
+from groq_magic.__main__ import main
 from tests.sockets import sandbox
 
 SERVE = "import sys; from groq_magic.sandbox import serve; serve(sys.argv[1], port=int(sys.argv[2]))"
@@ -55,3 +57,38 @@ def test_an_interrupt_stops_it_cleanly(tmp_path: Path) -> None:
         assert httpx.get(line.split()[-1] + "/sandbox").json()["object"] == "sandbox"
         process.send_signal(signal.SIGINT)
         assert (process.communicate(timeout=20), process.returncode) == (("", ""), 0)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (("--port", "99999"), "'99999' is no port: 0 to 65535"),
+        (("--port", "x"), "'x' is no port"),
+        (("--pace", "soon"), "'soon' is no number of seconds, 0 or more"),
+        (("--pace", "-1"), "'-1' is no number of seconds, 0 or more"),
+    ],
+)
+def test_a_value_that_is_none_is_named(
+    capsys: pytest.CaptureFixture[str], options: tuple[str, str], says: str
+) -> None:
+    """An option with an impossible value ends with what it is and what it may be."""
+    with pytest.raises(SystemExit, match="2"):
+        main(["sandbox", *options])
+    assert says in capsys.readouterr().err
+
+
+def test_a_short_token_of_the_environment_is_named_by_its_variable(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who set the variable is not told of an option."""
+    monkeypatch.setenv("GROQ_MAGIC_SANDBOX_TOKEN", "short")
+    assert main(["sandbox"]) == 1
+    assert capsys.readouterr().err.startswith("GROQ_MAGIC_SANDBOX_TOKEN: at least 8 characters")
+
+
+def test_the_rules_are_listed_with_their_defaults(capsys: pytest.CaptureFixture[str]) -> None:
+    """`--rules` names each rule with its choices and says which is the default."""
+    assert main(["sandbox", "--rules"]) == 0
+    said = capsys.readouterr().out
+    assert "errors=flat|wrapped" in said
+    assert "The first choice of each is the default." in said

@@ -154,7 +154,7 @@ def test_the_clock_is_turned_by_request(desk: Desk) -> None:
 )
 def test_the_clock_goes_forward_by_a_year_at_most(desk: Desk, told: Any) -> None:
     """Anything else is 400 and leaves the time alone."""
-    refused(desk.ask("POST", "/sandbox/clock", json=told), 400, "invalid_request")
+    refused(desk.ask("POST", "/sandbox/clock", json=told), 400)
     assert desk.ask("POST", "/sandbox/clock", json={"forward_s": 0}).json()["ahead_s"] == 0
 
 
@@ -179,6 +179,4 @@ def test_a_batch_over_a_file_that_is_too_old_is_refused(desk: Desk) -> None:
     file_id = desk.upload(TEN)["id"]
     desk.now += 31 * DAY_S
     asked = {"input_file_id": file_id, "endpoint": "/v1/chat/completions", "completion_window": "24h"}
-    assert (
-        refused(desk.ask("POST", "/batches", json=asked), 400, "invalid_request")["param"] == "input_file_id"
-    )
+    assert refused(desk.ask("POST", "/batches", json=asked), 400)["param"] == "input_file_id"

@@ -108,13 +108,15 @@ ERROR_CODES = {
     "error_model_decommissioned": "model_decommissioned",
     "error_json_validate_failed": "json_validate_failed",
     "error_rate_limit": "rate_limit_exceeded",
-    "error_with_param": "invalid_request",
+    "error_with_param": "invalid_request_error",
+    "error_unsupported_property": "invalid_request_error",
+    "error_context_length_exceeded": "context_length_exceeded",
 }
 
 
 @pytest.mark.parametrize("name", ERROR_CODES)
 def test_an_error_envelope_is_its_code_and_its_words(name: str) -> None:
-    """Code and message of each sample envelope come out as they stand in it."""
+    """Code, where there is none type, and message of each sample envelope come out as they stand in it."""
     assert wire.error(as_bytes(sample(name))) == (ERROR_CODES[name], sample(name)["error"]["message"])
 
 

@@ -30,5 +30,6 @@ from .app import create_app
 from .rules import SAYS as RULES
 from .rules import Rules, choices, chosen
 from .serve import serve
+from .store import NoHome
 
-__all__ = ["RULES", "Rules", "choices", "chosen", "create_app", "serve"]
+__all__ = ["RULES", "NoHome", "Rules", "choices", "chosen", "create_app", "serve"]

@@ -97,7 +97,7 @@ class _Desk:
 
     def sandbox(self, request: Request) -> Response:
         said: dict[str, Any] = {"object": "sandbox", "store_id": self._store.id, "pace_s": self._pace_s}
-        said["token_needed"] = self._guarded
+        said |= {"token_needed": self._guarded, **self._time(), "armed": self._store.armed()}
         requests = {name: {"on": on, "says": says} for name, (on, says) in faults.REQUESTS.items()}
         ruled = {
             name: {"chosen": getattr(self.rules, name), "choices": disagreements.choices(name), "says": says}
@@ -121,8 +121,10 @@ class _Desk:
 
     async def clock(self, request: Request) -> Response:
         await run_in_threadpool(self._store.turn_clock, (await _typed(request, _Turn)).forward_s)
-        ahead_s = self._store.ahead_s()
-        return json_response({"object": "sandbox.clock", "now": int(self._now()), "ahead_s": ahead_s})
+        return json_response({"object": "sandbox.clock", **self._time()})
+
+    def _time(self) -> dict[str, Any]:
+        return {"now": int(self._now()), "ahead_s": self._store.ahead_s()}
 
     # Files
 
@@ -297,8 +299,11 @@ async def _unrouted(request: Request, error: Exception) -> Response:
         if error.status_code == 405:
             met = [route for route in request.app.routes if route.matches(request.scope)[0] is not Match.NONE]
             headers["Allow"] = ", ".join(sorted({method for route in met for method in route.methods}))
-        said = f"Unknown request URL: {request.method} {request.url.path}. See https://console.groq.com/docs/"
+        said = (
+            f"Unknown request URL: {request.method} {request.url.path}. Please check the URL for typos, or "
+            "see the docs at https://console.groq.com/docs/"
+        )
         refusal = Refusal(error.status_code, said, "unknown_url")
     else:
-        refusal = Refusal(error.status_code, error.detail, "invalid_request")
+        refusal = Refusal(error.status_code, error.detail, None)
     return json_response(refusal.envelope, error.status_code, headers)

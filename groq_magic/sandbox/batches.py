@@ -5,6 +5,7 @@ https://console.groq.com/docs/batch
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import re
@@ -125,6 +126,8 @@ class Batches:
         """The batches of these ids, or without any a page of all."""
         if cursor and not _CURSOR.fullmatch(cursor):
             raise invalid("`cursor` must come from `paging.next_cursor`.", "cursor")
+        if len(ids) > MOST_IDS:
+            raise invalid(f"At most {MOST_IDS} ids can be asked for at once.", "id")
         return self._these(ids) if ids else self._page(cursor)
 
     def _page(self, cursor: str | None) -> dict[str, Any]:
@@ -135,19 +138,14 @@ class Batches:
             ids = [batch_id for batch_id in ids if batch_id < after]
         shown, more = ids[:PAGE], len(ids) > PAGE
         following = "cursor_" + shown[-1].removeprefix("batch_") if more else ""
-        data = [self.look(batch_id) for batch_id in shown]
-        return {"object": "list", "data": data, "paging": {"next_cursor": following}}
+        return {**self._these(shown), "paging": {"next_cursor": following}}
 
     def _these(self, batch_ids: list[str]) -> dict[str, Any]:
         """The batches of these ids, as they were asked for; unknown ids are left out."""
-        if len(batch_ids) > MOST_IDS:
-            raise invalid(f"At most {MOST_IDS} ids can be asked for at once.", "id")
         data = []
         for batch_id in batch_ids:
-            try:
+            with contextlib.suppress(Refusal):
                 data.append(self.look(batch_id))
-            except Refusal:
-                continue
         return {"object": "list", "data": data}
 
     def cancel(self, batch_id: str) -> dict[str, Any]:
@@ -172,9 +170,10 @@ class Batches:
         """Write the results of every batch that has ended, looked at or not."""
         for batch_id in self._store.batch_ids():
             if batch_id not in self._settled:
-                self.look(batch_id)
-                if self._store.batch(batch_id).settled is not None:
-                    self._settled.add(batch_id)
+                with contextlib.suppress(Refusal):
+                    self.look(batch_id)
+                    if self._store.batch(batch_id).settled is not None:
+                        self._settled.add(batch_id)
 
     def _settle(self, batch_id: str) -> tuple[Batch, Standing]:
         """Writes the results, unless another process has, or a cancel has come first."""

@@ -1,17 +1,21 @@
 """A request's body → what is wrong with it, or nothing.
 
-https://console.groq.com/docs/api-reference#chat-create and https://console.groq.com/docs/openai say what a
-chat request may ask; of Groq's own words only some are known, the others follow their manner.
+https://console.groq.com/docs/api-reference#chat-create, https://console.groq.com/docs/openai and
+https://console.groq.com/docs/structured-outputs say what a chat request may ask. Of Groq's own words those
+are known that users have shown: for an unsupported property, for JSON mode, for images, for a prompt that is
+too long. The others follow their manner. What is wrong with a parameter has no `code`.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+import difflib
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from . import shaped
-from .models import DECOMMISSIONED, MODELS
+from .models import DECOMMISSIONED, MODELS, SEES, STRICT
+from .refusals import error_object
 from .rules import Rules
 
 CHAT = "/v1/chat/completions"
@@ -40,12 +44,18 @@ def fault_of(url: str, body: dict[str, Any], rules: Rules) -> RowError | None:
         return None if isinstance(body.get("url"), str) else invalid("`url` is missing", "url")
     if MODELS[model]["max_completion_tokens"] < 1_000:
         return invalid(f"The model `{model}` does not support chat completions", "model")
-    if fault := _messages_fault(body.get("messages")):
+    messages = body.get("messages")
+    if fault := _messages_fault(messages, sees=model in SEES):
         return invalid(fault, "messages")
     for name, value in body.items():
-        holds, said = _PARAMETERS.get(name, _FREE)
+        if name not in _PARAMETERS:
+            return invalid(_unsupported(name, _PARAMETERS))
+        holds, said = _PARAMETERS[name]
         if value is not None and not holds(value):
             return invalid(f"'{name}' : {said}", name)
+    if prompt_tokens(body) > MODELS[model]["context_window"]:
+        said = "Please reduce the length of the messages or completion."
+        return error(400, said, "context_length_exceeded", "messages")
     most = MODELS[model]["max_completion_tokens"]
     for name in ("max_completion_tokens", "max_tokens"):
         if (body.get(name) or 0) > most:
@@ -57,7 +67,9 @@ def fault_of(url: str, body: dict[str, Any], rules: Rules) -> RowError | None:
         return invalid(f"`reasoning_effort` must be one of {', '.join(known)}", "reasoning_effort")
     if body.get("reasoning_format") is not None and body.get("include_reasoning") is not None:
         return invalid("`reasoning_format` and `include_reasoning` exclude each other", "reasoning_format")
-    return _format_fault(body.get("response_format"))
+    if wants_json(body) and body.get("reasoning_format") == "raw":
+        return invalid("`reasoning_format` must not be `raw` in JSON mode", "reasoning_format")
+    return _format_fault(body)
 
 
 def model_fault(model: Any, rules: Rules) -> RowError:
@@ -91,15 +103,34 @@ def wants_json(body: dict[str, Any]) -> bool:
     return isinstance(wanted, dict) and wanted.get("type") in ("json_object", "json_schema")
 
 
-def error(status: int, message: str, code: str, param: str | None = None) -> RowError:
+def tokens(text: str) -> int:
+    """One for every four characters, rounded up."""
+    return (len(text) + 3) // 4
+
+
+def text_of(content: Any) -> str:
+    """The text of a message's content, its parts joined."""
+    if isinstance(content, str):
+        return content
+    if not isinstance(content, list):
+        return ""
+    texts = (part.get("text") for part in content if isinstance(part, dict))
+    return "".join(text for text in texts if isinstance(text, str))
+
+
+def prompt_tokens(body: dict[str, Any]) -> int:
+    """How many tokens the messages have."""
+    return sum(tokens(text_of(message.get("content"))) for message in body["messages"])
+
+
+def error(status: int, message: str, code: str | None, param: str | None = None) -> RowError:
     """A refusal with Groq's error object."""
-    said = {"message": message, "type": "invalid_request_error", "code": code}
-    return RowError(status, said | ({"param": param} if param else {}))
+    return RowError(status, error_object(message, "invalid_request_error", code, param))
 
 
 def invalid(message: str, param: str | None = None) -> RowError:
     """400: this parameter cannot be what it is."""
-    return error(400, message, "invalid_request", param)
+    return error(400, message, None, param)
 
 
 # --- parameters ----------------------------------------------------------------------------------------
@@ -157,10 +188,23 @@ _PARAMETERS: dict[str, tuple[Callable[[Any], bool], str]] = {
 }
 
 
-_FREE = (lambda value: True, "")  # whatever else Groq may know
+_FREE = (lambda value: True, "")
+_ALSO_KNOWN = (
+    *("model", "messages", "response_format", "reasoning_effort", "stream_options", "store", "metadata"),
+    *("parallel_tool_calls", "disable_tool_validation", "documents", "citation_options", "search_settings"),
+    *("compound_custom", "include_domains", "exclude_domains"),
+)
+_PARAMETERS |= dict.fromkeys(_ALSO_KNOWN, _FREE)
+_OF_A_MESSAGE = ("role", "content", "name", "tool_calls", "tool_call_id", "function_call", "reasoning")
 
 
-def _messages_fault(messages: Any) -> str:
+def _unsupported(name: str, known: Iterable[str]) -> str:
+    meant = difflib.get_close_matches(name, known, 1)
+    hint = f", did you mean '{meant[0]}'?" if meant else ""
+    return f"property '{name[:200]}' is unsupported{hint}"
+
+
+def _messages_fault(messages: Any, *, sees: bool) -> str:
     if not isinstance(messages, list) or not messages:
         return "'messages' : minimum number of items is 1"
     for place, message in enumerate(messages):
@@ -168,19 +212,38 @@ def _messages_fault(messages: Any) -> str:
             return f"'messages.{place}' : value must be an object"
         if message.get("role") not in ROLES:
             return f"'messages.{place}.role' : value must be one of {', '.join(ROLES)}"
+        for name in message:
+            if name not in _OF_A_MESSAGE:
+                about = f"'messages.{place}' : {_unsupported(name, _OF_A_MESSAGE)}"
+                role = message["role"]
+                return f"'messages.{place}' : for 'role:{role}' the following must be satisfied[({about})]"
         if message.get("name") is not None:
             return f"'messages.{place}.name' : this parameter is not supported"
         content = message.get("content")
         if not (isinstance(content, str | list) or (content is None and message["role"] == "assistant")):
-            return f"'messages.{place}.content' : value must be a text or a list of parts"
+            return f"'messages.{place}.content' : value must be a string"
+        if isinstance(content, list) and not all(_readable(part, sees) for part in content):
+            return f"messages[{place}].content must be a string"
     return ""
 
 
-def _format_fault(wanted: Any) -> RowError | None:
+def _readable(part: Any, sees: bool) -> bool:
+    kind = part.get("type") if isinstance(part, dict) else None
+    return (kind == "text" and isinstance(part.get("text"), str)) or (sees and kind == "image_url")
+
+
+def _format_fault(body: dict[str, Any]) -> RowError | None:
     """What is wrong with the form that the reply should have."""
+    wanted = body.get("response_format")
     if wanted is None:
         return None
     kind = wanted.get("type") if isinstance(wanted, dict) else None
+    if kind == "json_object" and not _says_json(body["messages"]):
+        said = (
+            "'messages' must contain the word 'json' in some form, to use 'response_format' of type "
+            "'json_object'."
+        )
+        return invalid(said, "messages")
     if kind in ("text", "json_object"):
         return None
     asked = wanted.get("json_schema") if kind == "json_schema" else None
@@ -191,6 +254,13 @@ def _format_fault(wanted: Any) -> RowError | None:
         return invalid(said, "response_format")
     if not isinstance(asked.get("name"), str) or not asked["name"]:
         return invalid("'response_format.json_schema.name' : value is missing", "response_format")
+    if body.get("stream"):
+        return invalid(
+            "`response_format` of type `json_schema` does not support streaming", "response_format"
+        )
+    if asked.get("strict") and body["model"] not in STRICT:
+        said = f"The model `{body['model']}` does not support `strict` in response_format"
+        return invalid(said, "response_format")
     schema = schema_of(wanted)
     try:
         fault = shaped.strict_fault(schema) if asked.get("strict") else ""
@@ -203,3 +273,7 @@ def _format_fault(wanted: Any) -> RowError | None:
             f"invalid JSON schema for response_format: '{asked['name'][:64]}': {fault}", "response_format"
         )
     return None
+
+
+def _says_json(messages: Iterable[dict[str, Any]]) -> bool:
+    return any("json" in text_of(message.get("content")).lower() for message in messages)

@@ -7,7 +7,8 @@ A mark in a prompt asks for what happens to its row or to the whole batch. What 
 from __future__ import annotations
 
 import fnmatch
-from typing import Annotated, Literal
+import re
+from typing import Annotated
 
 import msgspec
 
@@ -20,15 +21,17 @@ MARKS = {
     "[[echo]]": "the reply is all that follows, as it is; marks in there are plain text",
     # the whole batch
     "[[expire]]": "the batch ends as expired, half of its rows answered",
-    "[[invalid]]": "the file is turned down: the batch ends as failed, with `errors`",
+    "[[invalid]]": "the file is turned down as if the row's method were GET: the batch ends as failed, "
+    "with `errors`",
     "[[late]]": "`output_file_id` and `error_file_id` stay null for 2 seconds or more after the end",
-    "[[status]]": "for half of its time the batch has a status that no document names: `scheduling`",
-    "[[nulls]]": "`request_counts` is null until the end",
+    "[[status]]": "for half of its time the batch has a status that no document names, `scheduling`; "
+    "it takes 5 seconds or more",
+    "[[nulls]]": "`request_counts` is null until the end; the batch takes 5 seconds or more",
     "[[no-error-file]]": "failed rows are in no file: `error_file_id` stays null",
     "[[empty-error-file]]": "there is an error file, and it is empty",
     "[[slow]]": "the batch takes three times as long",
     # requests about the batch
-    "[[create-500]]": "its create is carried out and answered 500",
+    "[[create-500]]": "every create of its file is carried out, and answered 500",
     "[[reset-download]]": "the first download of its output breaks off half-way",
     "[[truncate-download]]": "the first download of its output ends half-way as if it were whole",
 }
@@ -50,21 +53,28 @@ NEED_TIME = ("[[status]]", "[[nulls]]")
 LEAST_SPAN_S = 5.0
 LATE_S = 2.0
 
-Name = Literal["refuse", "rate_limit", "accepted_500", "reset", "reset_reply", "truncate", "slow", "garbage"]
+_ON = re.compile(r"(GET|POST|DELETE|\*) +(?:/openai/v1)?([/*].*)", re.ASCII | re.IGNORECASE | re.DOTALL)
 
 
 class Armed(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=False):
     """A fault that waits for its next `times` requests. `on` is "METHOD /path" below /openai/v1, with `*`."""
 
-    fault: Name
+    fault: str
     times: Annotated[int, msgspec.Meta(ge=1, le=1_000)] = 1
     on: Annotated[str, msgspec.Meta(min_length=1, max_length=200)] = ""
     seconds: Annotated[float, msgspec.Meta(ge=0, le=60)] = 1.0
     status: Annotated[int, msgspec.Meta(ge=400, le=599)] = 503
 
     def __post_init__(self) -> None:
-        if not self.on:
-            self.on = REQUESTS[self.fault][0]
+        if self.fault not in REQUESTS:
+            raise ValueError(f"`fault` is one of {', '.join(REQUESTS)}, not {self.fault[:80]!r}")
+        found = _ON.fullmatch(self.on or REQUESTS[self.fault][0])
+        if found is None:
+            raise ValueError(
+                f"`on` is a method and a path below /openai/v1, such as {REQUESTS[self.fault][0]!r}, not "
+                f"{self.on[:80]!r}"
+            )
+        self.on = f"{found[1].upper()} {found[2]}"
 
     def meets(self, method: str, path: str) -> bool:
         """Whether this request is one of those it waits for."""

@@ -154,9 +154,9 @@ async def _let_happen(fault: Armed, app: ASGIApp, scope: Scope, receive: Receive
             await _refuse(fault.status)(scope, receive, send)
         case "rate_limit":
             said = (
-                "Rate limit reached for model `openai/gpt-oss-20b` in organization `org_sandbox` tier "
-                "`on_demand` on tokens per minute (TPM): Limit 250000, Used 250000, Requested 1. Please try "
-                f"again in {fault.seconds:g}s. Need more tokens? Upgrade at https://console.groq.com/settings"
+                "Rate limit reached for model `openai/gpt-oss-20b` in organization `org_sandbox` service "
+                "tier `on_demand` on tokens per minute (TPM): Limit 250000, Used 250000, Requested 1. Please "
+                f"try again in {fault.seconds:g}s. Need more tokens? Upgrade at https://console.groq.com/settings"
             )
             refusal = Refusal(429, said, "rate_limit_exceeded", kind="tokens")
             headers = {"retry-after": f"{fault.seconds:g}", **rate_limits("0", f"{fault.seconds:g}s")}
@@ -181,9 +181,13 @@ async def _let_happen(fault: Armed, app: ASGIApp, scope: Scope, receive: Receive
 
 
 def _refuse(status: int) -> Response:
-    kind = "internal_server_error" if status >= 500 else "invalid_request_error"
-    refusal = Refusal(status, f"The sandbox was asked to answer {status}.", kind, kind=kind)
+    kind = _KINDS.get(status, "internal_server_error" if status >= 500 else "invalid_request_error")
+    refusal = Refusal(status, f"The sandbox was asked to answer {status}.", None, kind=kind)
     return json_response(refusal.envelope, status)
+
+
+# https://console.groq.com/docs/errors, and captures
+_KINDS = {403: "permissions_error", 413: "tokens", 429: "tokens", 498: "capacity_exceeded"}
 
 
 async def _nowhere(message: Message) -> None:

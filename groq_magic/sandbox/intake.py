@@ -19,7 +19,8 @@ from typing import Any
 import msgspec
 
 from . import replies
-from .faults import MARKS, marks_in
+from .faults import marks_in
+from .refusals import error_object
 from .rules import Rules
 
 MOST_LINES = 50_000
@@ -47,8 +48,7 @@ class Fault(Exception):
     @property
     def error(self) -> dict[str, Any]:
         """The error object of its row, where it fails alone."""
-        said = {"message": self.message, "type": "invalid_request_error", "code": self.code}
-        return said | ({"param": self.param} if self.param else {})
+        return error_object(self.message, "invalid_request_error", self.code, self.param)
 
     def at(self, line: int | None) -> dict[str, Any]:
         """An entry of a batch's `errors`."""
@@ -146,7 +146,7 @@ class _Reading:
         marks = marks_in(replies.prompt_of(line.body))
         if "[[invalid]]" in marks:
             self.turned_down = True
-            raise Fault("invalid_request", MARKS["[[invalid]]"], "body")
+            raise bad_method("GET", line.custom_id)
         if line.custom_id in self._ids:
             raise duplicate(line.custom_id)
         self._ids.add(line.custom_id)
@@ -184,6 +184,12 @@ def duplicate(custom_id: str) -> Fault:
     return Fault("duplicate_custom_id", said, "custom_id", custom_id)
 
 
+def bad_method(method: str, custom_id: str) -> Fault:
+    """A line's method is not POST: code and words are those of Groq's guide."""
+    said = f"Invalid value: '{method[:200]}'. Supported values are: 'POST'"
+    return Fault("invalid_method", said, "method", custom_id)
+
+
 def read_line(raw: bytes, only_url: str | None = None) -> Line:
     """The request on this line, whose url is `only_url` where that is given. Raises Fault.
 
@@ -195,8 +201,7 @@ def read_line(raw: bytes, only_url: str | None = None) -> Line:
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
         line = _read_leniently(raw)
     if line.method != "POST":
-        said = f"Invalid value: '{line.method[:200]}'. Supported values are: 'POST'"
-        raise Fault("invalid_method", said, "method", line.custom_id)
+        raise bad_method(line.method, line.custom_id)
     if line.url not in _URLS or line.url != (only_url or line.url):
         known = [only_url] if only_url else _URLS
         said = f"Invalid value: '{line.url[:200]}'. Supported values are: " + ", ".join(

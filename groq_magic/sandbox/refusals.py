@@ -13,7 +13,7 @@ class Refusal(Exception):
         self,
         status: int,
         message: str,
-        code: str,
+        code: str | None,
         param: str | None = None,
         *,
         kind: str = "invalid_request_error",
@@ -21,10 +21,13 @@ class Refusal(Exception):
     ) -> None:
         super().__init__(message)
         self.status, self.headers = status, dict(headers or {})
-        error: dict[str, Any] = {"message": message, "type": kind, "code": code}
-        if param is not None:
-            error["param"] = param
-        self.envelope = {"error": error}
+        self.envelope = {"error": error_object(message, kind, code, param)}
+
+
+def error_object(message: str, kind: str, code: str | None, param: str | None) -> dict[str, Any]:
+    """Groq's error object: `param` and `code` are there only where they have a value."""
+    named = {"param": param, "code": code}
+    return {"message": message, "type": kind, **{key: value for key, value in named.items() if value}}
 
 
 def not_found(kind: str, its_id: str) -> Refusal:
@@ -33,5 +36,5 @@ def not_found(kind: str, its_id: str) -> Refusal:
 
 
 def invalid(message: str, param: str | None = None) -> Refusal:
-    """400: this field cannot be what it is."""
-    return Refusal(400, message, "invalid_request", param)
+    """400: this field cannot be what it is. No document and no capture shows a code for it."""
+    return Refusal(400, message, None, param)

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from . import bodies
-from .bodies import AUDIO, CHAT, RowError, error, limit_of, wants_json
+from .bodies import AUDIO, CHAT, RowError, error, limit_of, prompt_tokens, text_of, tokens, wants_json
 from .faults import MARKS
 from .rules import Rules
 from .shaped import fitting
@@ -36,7 +36,7 @@ def prompt_of(body: dict[str, Any]) -> str:
         return ""
     for message in reversed(messages):
         if isinstance(message, dict) and message.get("role") == "user":
-            return _text(message.get("content"))
+            return text_of(message.get("content"))
     return ""
 
 
@@ -83,7 +83,7 @@ def completion(
     content, finish = _text_and_finish(body, marks, prompt)
     limit = limit_of(body)
     message: dict[str, Any] = {"role": "assistant", "content": content}
-    prompt_tokens, reply_tokens, reasoning_tokens = _prompt_tokens(body), tokens(content), 0
+    asked_tokens, reply_tokens, reasoning_tokens = prompt_tokens(body), tokens(content), 0
     if body["model"].startswith("openai/gpt-oss") and body.get("include_reasoning") is not False:
         reasoning = f"The prompt has {len(prompt)} characters. No model is asked here."
         if limit is not None:
@@ -92,14 +92,14 @@ def completion(
         reasoning_tokens = tokens(reasoning)
         reply_tokens += reasoning_tokens
 
-    prompt_s, reply_s = prompt_tokens / 20_000, reply_tokens / 1_000
+    prompt_s, reply_s = asked_tokens / 20_000, reply_tokens / 1_000
     usage: dict[str, Any] = {
         "queue_time": 0.01,
-        "prompt_tokens": prompt_tokens,
+        "prompt_tokens": asked_tokens,
         "prompt_time": prompt_s,
         "completion_tokens": reply_tokens,
         "completion_time": reply_s,
-        "total_tokens": prompt_tokens + reply_tokens,
+        "total_tokens": asked_tokens + reply_tokens,
         "total_time": round(prompt_s + reply_s, 6),
     }
     if "reasoning" in message:
@@ -117,11 +117,6 @@ def completion(
         "x_groq": {"id": request_id, "seed": seed if isinstance(seed, int) else _number(prompt) & 0x7FFFFFFF},
         "service_tier": tier,
     }
-
-
-def tokens(text: str) -> int:
-    """One for every four characters, rounded up."""
-    return (len(text) + 3) // 4
 
 
 def stream(reply: dict[str, Any], more_usage: bool) -> Iterator[bytes]:
@@ -185,23 +180,6 @@ def _sentence(prompt: str) -> str:
     head = " ".join(words[:6]).strip(".,;:")[:60]
     longest = max(words, key=len).strip(".,;:!?\"'()")[:40]
     return _SENTENCES[_number(prompt) % len(_SENTENCES)].format(head=head, longest=longest, size=len(prompt))
-
-
-def _prompt_tokens(body: dict[str, Any]) -> int:
-    count = 0
-    for message in body["messages"]:
-        content = message.get("content") if isinstance(message, dict) else None
-        count += tokens(content if isinstance(content, str) else _text(content))
-    return count
-
-
-def _text(content: Any) -> str:
-    if isinstance(content, str):
-        return content
-    if not isinstance(content, list):
-        return ""
-    texts = (part.get("text") for part in content if isinstance(part, dict))
-    return "".join(text for text in texts if isinstance(text, str))
 
 
 def _number(text: str) -> int:

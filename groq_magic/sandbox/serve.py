@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
+import os
 import signal
 import socket
 import sys
@@ -16,6 +17,7 @@ from typing import Any
 from .app import create_app
 from .gate import ABORT, CLOSE
 from .rules import Rules
+from .store import NoHome
 
 MOST_CONNECTIONS = 512
 
@@ -32,8 +34,8 @@ def serve(
     """Serve the store in `home` until SIGINT or SIGTERM, then return.
 
     Writes one line to stdout once connections are accepted: `Sandbox ready: http://127.0.0.1:PORT`. A missing
-    uvicorn, a port in use, and an address that other machines reach without a `token` to keep them out each
-    end in a SystemExit that says so in one line.
+    uvicorn, a port in use, a folder that is no home, and an address that other machines reach without a
+    `token` to keep them out each end in a SystemExit that says so in one line.
     """
     try:
         import uvicorn
@@ -61,7 +63,10 @@ def serve(
                 sys.stdout.flush()
 
     with _listen(host, port) as listening, _signals_end_it():
-        app = create_app(home, pace_s=pace_s, rules=rules, token=token)
+        try:
+            app = create_app(home, pace_s=pace_s, rules=rules, token=token)
+        except NoHome as error:
+            raise SystemExit(str(error)) from None
         # Two seconds for what is being downloaded when it is told to stop.
         config = uvicorn.Config(
             app,
@@ -80,7 +85,8 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         made = socket.create_server((host, port), family=family)
     except OSError as error:
-        raise SystemExit(f"The sandbox cannot listen on {host}, port {port}: {error.strerror}") from None
+        said = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
+        raise SystemExit(f"The sandbox cannot listen on {host}, port {port}: {said}.") from None
     # asyncio does this only for sockets that it makes itself; without it each reply waits 40 ms for its body.
     made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return made

@@ -24,7 +24,7 @@ VARIETY = 64  # so many values for one schema; a number is taken modulo this
 _ATTEMPTS = 24
 _MOST_NODES = 5_000
 _LONGEST_TEXT, _LONGEST_LIST = 20_000, 2_000
-_SHALLOW, _DEEPEST = 3, 24
+_SHALLOW, _DEEPEST = 5, 24
 
 _FORMATS = {
     "date-time": "2026-01-{:02d}T12:00:00Z",

@@ -12,7 +12,8 @@
     HOME/clock.json          how far the clock was turned forward, if it was
     HOME/lock                held by who changes what another process may change too
 
-Several processes may use one home: nothing is remembered between two calls but what never changes.
+Several processes may use one home: nothing is remembered between two calls but what never changes. A folder
+that holds anything else becomes no home, and in a home nothing is removed but what the store has written.
 """
 
 from __future__ import annotations
@@ -37,9 +38,12 @@ from .refusals import Refusal, invalid, not_found
 from .timeline import Batch
 
 _ID = re.compile(r"(file|batch)_[0-9a-z]{26}")
+_ASIDE = re.compile(r"[0-9a-f]{16}")
 _ABANDONED_S = 86_400
 KEPT_S = 30 * 86_400  # https://console.groq.com/docs/batch: files are kept for up to 30 days
 MOST_ARMED = 100
+# Of another version, or by another hand: it counts as not there, and everything else stays in use.
+_UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError)
 
 
 class File(msgspec.Struct, frozen=True):
@@ -51,6 +55,10 @@ class File(msgspec.Struct, frozen=True):
     created_at: int
     filename: str
     purpose: str
+
+
+class NoHome(Exception):
+    """The folder cannot be the store's home; the message says why, in one line."""
 
 
 class _StoreFacts(msgspec.Struct):
@@ -65,25 +73,49 @@ class _Clock(msgspec.Struct):
 class Store:
     """Files and batches on disk, under `home`, for the owner alone.
 
-    `now` is the clock of the machine, in epoch seconds; the store's own may have been turned forward.
+    `now` is the clock of the machine, in epoch seconds; the store's own may have been turned forward. Raises
+    NoHome for a folder that holds something else, or that cannot be written.
     """
 
     def __init__(self, home: Path, now: Callable[[], float]) -> None:
-        home.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._home, self._machine_now = home, now
         self._files, self._batches = home / "files", home / "batches"
         self._work, self._aside = home / "work", home / "aside"
-        for folder in (self._files, self._batches, self._work, self._aside):
-            folder.mkdir(mode=0o700, exist_ok=True)
         self.ids = Ids()
-        facts = home / "store.json"
-        with self.lock():
-            if not facts.exists():
-                at = now()
-                self._write(facts, _StoreFacts(self.ids.new("sandbox_", at), self.ids.new("project_", at)))
-            self._sweep()
-        read = msgspec.json.decode(facts.read_bytes(), type=_StoreFacts)
+        try:
+            read = self._settle_in()
+        except OSError as exc:
+            raise NoHome(f"{home} cannot hold a sandbox's store: {exc.strerror or exc}.") from exc
         self.id, self.project_id = read.store_id, read.project_id
+
+    def _settle_in(self) -> _StoreFacts:
+        facts, folders = self._home / "store.json", (self._files, self._batches, self._work, self._aside)
+        self._home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not facts.exists():
+            ours = {"lock", facts.name, *(folder.name for folder in folders if self._is_new(folder))}
+            others = sorted(path.name for path in self._home.iterdir() if path.name not in ours)
+            if others and not facts.exists():  # another process may have made it a home meanwhile
+                raise self._not_a_store(f"holds other things ({', '.join(others[:3])})")
+        with self.lock():
+            for folder in folders:
+                folder.mkdir(mode=0o700, exist_ok=True)
+            if not facts.exists():
+                at = self._machine_now()
+                self._write(facts, _StoreFacts(self.ids.new("sandbox_", at), self.ids.new("project_", at)))
+            try:
+                read = msgspec.json.decode(facts.read_bytes(), type=_StoreFacts)
+            except (msgspec.MsgspecError, UnicodeDecodeError):
+                raise self._not_a_store(f"has a {facts.name} that is none of ours") from None
+            self._sweep()
+        return read
+
+    def _is_new(self, folder: Path) -> bool:
+        """Whether nothing is in there but what another process writes that makes this home."""
+        inside = folder.iterdir() if folder.is_dir() else ()
+        return all(folder == self._aside and _ASIDE.fullmatch(path.name) for path in inside)
+
+    def _not_a_store(self, why: str) -> NoHome:
+        return NoHome(f"{self._home} {why}: the sandbox keeps its store in a folder of its own.")
 
     # What several processes share
 
@@ -99,7 +131,7 @@ class Store:
         """How far the clock was turned forward."""
         try:
             return msgspec.json.decode((self._home / "clock.json").read_bytes(), type=_Clock).ahead_s
-        except FileNotFoundError:
+        except (FileNotFoundError, *_UNREADABLE):
             return 0.0
 
     def turn_clock(self, forward_s: float) -> None:
@@ -111,7 +143,7 @@ class Store:
         """The faults that wait for a request."""
         try:
             return msgspec.json.decode((self._home / "faults.json").read_bytes(), type=list[Armed])
-        except FileNotFoundError:
+        except (FileNotFoundError, *_UNREADABLE):
             return []
 
     def arm(self, fault: Armed) -> None:
@@ -160,11 +192,14 @@ class Store:
     def file(self, file_id: str) -> File:
         """The File of this id. Raises Refusal (404) if there is none, or none any longer."""
         if _ID.fullmatch(file_id):
-            with contextlib.suppress(FileNotFoundError):
+            with contextlib.suppress(FileNotFoundError, *_UNREADABLE):
                 file = msgspec.json.decode((self._files / f"{file_id}.json").read_bytes(), type=File)
-                if file.created_at + KEPT_S > self.now():
+                if self._shown(file):
                     return file
         raise not_found("file", file_id)
+
+    def _shown(self, file: File) -> bool:
+        return file.created_at + KEPT_S > self.now()
 
     def files(self) -> list[File]:
         """All Files, the newest first."""
@@ -191,12 +226,12 @@ class Store:
 
     def batch_ids(self) -> list[str]:
         """The ids of all batches, the newest first."""
-        return sorted((path.stem for path in self._batches.glob("*.json")), reverse=True)
+        return sorted((path.stem for path in self._batches.glob("batch_*.json")), reverse=True)
 
     def batch(self, batch_id: str) -> Batch:
         """What is stored about the batch. Raises Refusal (404) if there is none."""
         if _ID.fullmatch(batch_id):
-            with contextlib.suppress(FileNotFoundError):
+            with contextlib.suppress(FileNotFoundError, *_UNREADABLE):
                 return msgspec.json.decode((self._batches / f"{batch_id}.json").read_bytes(), type=Batch)
         raise not_found("batch", batch_id)
 
@@ -248,16 +283,16 @@ class Store:
 
     def _sweep(self) -> None:
         """Remove what is too old to show and what a killed process left; another's of today stays."""
-        for path in self._files.glob("*.json"):
-            try:
-                self.file(path.stem)
-            except Refusal:
-                self._remove(path.stem)
+        for path in self._files.glob("file_*.json"):
+            with contextlib.suppress(FileNotFoundError, *_UNREADABLE):
+                file = msgspec.json.decode(path.read_bytes(), type=File)
+                if _ID.fullmatch(path.stem) and not self._shown(file):
+                    self._remove(path.stem)
         for path in (*self._aside.iterdir(), *self._work.iterdir()):
             with contextlib.suppress(FileNotFoundError):
                 if path.stat().st_mtime >= time.time() - _ABANDONED_S:
                     continue
-                if path.is_file():
+                if path.parent == self._aside and _ASIDE.fullmatch(path.name):
                     path.unlink()
-                elif not (self._batches / f"{path.name}.json").exists():
+                elif _ID.fullmatch(path.name) and not (self._batches / f"{path.name}.json").exists():
                     self.end_work(path.name)
