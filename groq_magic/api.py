@@ -62,6 +62,10 @@ class Groq:
                 files={"file": (filename, file, "application/jsonl")},
             )
 
+    async def files(self) -> list[wire.File]:
+        """Every File of the key's project."""
+        return await self._ask("GET", "files", wire.files)
+
     async def file_size(self, file_id: str) -> int:
         """How many bytes a file has; 0 where the service does not say."""
         return await self._ask("GET", f"files/{file_id}", wire.file_size)

@@ -239,7 +239,7 @@ def send(
     job_id = new_job_id()
     form = shards.Form(settings.model, system=asked.system, options=settings.options)
     with book.cutting(job_id) as folder:
-        cuts = shards.cut(asked, form, folder, job_id, settings.shard_rows)
+        cuts = shards.cut(asked, form, folder, settings.shard_rows)
         draft = Job(
             job_id=job_id,
             created_at=time.time(),
@@ -267,7 +267,7 @@ def plan(asked: Prompts, settings: Settings) -> Plan:
 
     form = shards.Form(settings.model, system=asked.system, options=settings.options)
     with tempfile.TemporaryDirectory(prefix="groq_magic-") as folder:
-        cuts = shards.cut(asked, form, Path(folder), new_job_id(), settings.shard_rows)
+        cuts = shards.cut(asked, form, Path(folder), settings.shard_rows)
         with cuts[0].path.open("rb") as file:
             first = wire.request(file.readline())
     size = sum(cut.size for cut in cuts)
@@ -321,7 +321,7 @@ def _complete(found: list[Shard]) -> bool:
 def _run(job: Job, service: Callable[[], Service]) -> Run:
     book = ledger()
     sources = [
-        Source(shard.number, book.shard_path(job.job_id, shard.number), shard.rows, shard.given_ids)
+        Source(shard.number, book.shard_path(job.job_id, shard.number), shard.rows, shard.prefix)
         for shard in book.shards(job.job_id)
     ]
     rows = Rows(job.job_id, job.prompts, sources)

@@ -3,8 +3,10 @@
 ::
 
     cut ─upload─▶ uploading ─▶ uploaded ─create─▶ creating ─▶ created ─watch─▶ ended ─collect─▶ collected
-                                                    │
-                                                    └─▶ unsure    the create was not answered: never repeated
+                                  ▲                 │ a create that was not answered: the service's list is
+                                  │                 │ searched for its batch
+                                  └── surely not ───┼── there ─▶ created
+                                                    └─▶ unsure    there was no list: a later run searches
     anything before `created` ─▶ refused      the service will not have it: a later run tries again
     cut, uploading, uploaded ─cancel─▶ cancelled      nothing of it became a batch
 
@@ -19,7 +21,7 @@ from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-Step = Literal["upload", "create", "watch", "collect", "doubt", "rest"]
+Step = Literal["upload", "create", "watch", "collect", "search", "rest"]
 
 NAMELESS = "batch"  # what a batch goes by that was given no name
 
@@ -52,7 +54,10 @@ class Job:
 
 @dataclass(frozen=True)
 class Shard:
-    """One file of a job. `state` is ours (see the module), `status` Groq's word for its batch."""
+    """One file of a job. `state` is ours (see the module), `status` Groq's word for its batch.
+
+    `prefix` begins the custom_ids that are ours, `content` is what the file is known by: see `shards.Cut`.
+    """
 
     job_id: str
     number: int
@@ -60,7 +65,8 @@ class Shard:
     first_row: int
     lines: int
     size: int
-    given_ids: bool
+    prefix: str
+    content: str
     file_id: str | None = None
     batch_id: str | None = None
     status: str | None = None
@@ -83,7 +89,7 @@ _STEPS: dict[str, Step] = {
     "cut": "upload",
     "uploading": "upload",  # an upload that was not answered costs nothing: it is done again
     "uploaded": "create",
-    "creating": "doubt",  # begun and not answered: it may be running at Groq
+    "creating": "search",  # begun and not answered: it may be running at Groq
     "created": "watch",
     "ended": "collect",
     "unsure": "rest",
@@ -191,7 +197,7 @@ def phase(job: Job, shards: Sequence[Shard], settled: Container[int]) -> str:
     steps = {next_step(shard) for shard in shards if shard.number not in settled}
     if not steps:
         return "done"
-    if steps & {"upload", "create", "doubt"}:
+    if steps & {"upload", "create", "search"}:
         return "sending"
     return "at_groq" if "watch" in steps else "collecting"
 
@@ -248,8 +254,8 @@ MEANING = {
     "expired": "The {window} window ended first. Only what was answered is charged.",
     "cancelling": "Cancelled; Groq may take up to 10 minutes to stop.",
     "cancelled": "Cancelled. What was answered until then is here.",
-    "unsure": "A batch was asked for and no reply came: it may be running all the same. "
-    "It is not asked for again.",
+    "unsure": "A batch was asked for, no reply came, and the list of batches could not be had: it may be "
+    "running all the same. It is not asked for again before the list is there: run the cell again.",
     "not collected": "Not every batch could be asked about. Run the cell again with the key that made them.",
     "not sent": "Nothing was sent and nothing was paid.",
 }

@@ -29,9 +29,9 @@ from typing import Any
 
 from groq_magic.errors import LedgerError
 from groq_magic.job import Job, Shard
-from groq_magic.shards import Cut
+from groq_magic.shards import Cut, content_of
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 _SCHEMA = """
 CREATE TABLE jobs (
@@ -44,7 +44,8 @@ CREATE TABLE jobs (
 );
 CREATE TABLE shards (
     job_id TEXT NOT NULL REFERENCES jobs, number INTEGER NOT NULL, state TEXT NOT NULL,
-    first_row INTEGER NOT NULL, lines INTEGER NOT NULL, size INTEGER NOT NULL, given_ids INTEGER NOT NULL,
+    first_row INTEGER NOT NULL, lines INTEGER NOT NULL, size INTEGER NOT NULL,
+    prefix TEXT NOT NULL, content TEXT NOT NULL,
     file_id TEXT, batch_id TEXT, status TEXT, completed INTEGER NOT NULL DEFAULT 0,
     failed INTEGER NOT NULL DEFAULT 0, created_at REAL, expires_at REAL, ended_at REAL,
     output_file_id TEXT, error_file_id TEXT, reason TEXT, fingerprints BLOB NOT NULL,
@@ -118,8 +119,27 @@ class Ledger:
             if version == 0:
                 for statement in _SCHEMA.split(";\n"):
                     db.execute(statement)
-                db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+            if version == 1:
+                self._from_1(db)
+            db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
         (self.home / "ledger.sqlite").chmod(0o600)
+
+    def _from_1(self, db: sqlite3.Connection) -> None:
+        """Version 2: ids begin with a prefix of the shard's own, and a shard is known by its content."""
+        db.execute("ALTER TABLE shards ADD COLUMN prefix TEXT NOT NULL DEFAULT ''")
+        db.execute("ALTER TABLE shards ADD COLUMN content TEXT NOT NULL DEFAULT ''")
+        found = db.execute("SELECT job_id, number, given_ids, fingerprints FROM shards").fetchall()
+        for job_id, number, given, fingerprints in found:
+            prefix = "" if given else f"{job_id}-{number}-"
+            content = content_of(fingerprints, self.shard_path(job_id, number), prefix)
+            _update(
+                db,
+                "shards",
+                {"prefix": prefix, "content": content},
+                "job_id=? AND number=?",
+                (job_id, number),
+            )
+        db.execute("ALTER TABLE shards DROP COLUMN given_ids")
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
@@ -215,7 +235,8 @@ class Ledger:
                         "first_row": cut.first_row,
                         "lines": cut.lines,
                         "size": cut.size,
-                        "given_ids": cut.given_ids,
+                        "prefix": cut.prefix,
+                        "content": cut.content,
                         "fingerprints": cut.fingerprints,
                     },
                 )

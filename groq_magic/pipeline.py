@@ -20,7 +20,7 @@ import filelock
 import tenacity
 
 from groq_magic import job as jobs
-from groq_magic import policy
+from groq_magic import orphans, policy
 from groq_magic.answers import Rows
 from groq_magic.answers.reading import MISSING
 from groq_magic.api import Groq
@@ -29,7 +29,7 @@ from groq_magic.job import Shard
 from groq_magic.ledger import Ledger
 from groq_magic.polling import Poller
 from groq_magic.view import View
-from groq_magic.wire import Batch
+from groq_magic.wire import Batch, File
 
 T = TypeVar("T")
 
@@ -40,9 +40,19 @@ log = logging.getLogger("groq_magic")
 
 UPLOADS_AT_ONCE = 4
 DOWNLOADS = 4  # how often a file that holds nothing of ours is fetched again
+SEARCHES = 6  # how often a list of batches is asked for that does not come
+SURE_AFTER_S = 30.0  # two complete lists so far apart prove that a batch is not there
 LATE_FILES_S = 60.0  # how long a completed batch may go without naming its files
 NEW_BATCH_S = 60.0  # how long a new batch may be unknown to the service
 FOLLOW_S = 1.0
+
+
+# What a later run makes of a state that an earlier one rested in.
+_LATER_RUN = {"refused": "cut", "unsure": "creating"}
+
+
+class _NoList(Exception):
+    """The service does not say which batches there are."""
 
 
 class Run:
@@ -70,6 +80,7 @@ class Run:
         self._leaving = False
         self._uploads = asyncio.Semaphore(UPLOADS_AT_ONCE)
         self._late: dict[int, float] = {}
+        self._files: asyncio.Task[list[File]] | None = None
 
     async def run(self) -> None:
         """Carries the job from where the ledger says it is to its end. Never raises: an error is a reason."""
@@ -99,8 +110,8 @@ class Run:
     async def _drive(self) -> None:
         """Every shard goes its way; the first ones uploaded are the first ones answered."""
         for shard in self._ledger.shards(self.job_id):
-            if shard.state == "refused":
-                self._note(shard, state="cut", reason=None)
+            if shard.state in _LATER_RUN:
+                self._note(shard, state=_LATER_RUN[shard.state], reason=None)
         shards = self._ledger.shards(self.job_id)
         if any(jobs.next_step(shard) != "rest" for shard in shards):
             self._ledger.update_job(self.job_id, stopped=None)
@@ -146,11 +157,30 @@ class Run:
         async with self._uploads:
             if self._cancelling or self._leaving:
                 return
+            if shard.state == "cut" and shard.file_id is None and (known := await self._uploaded(shard)):
+                self._note(
+                    shard, state="creating", file_id=known
+                )  # a ledger was lost: is there a batch, too?
+                return
             self._note(shard, state="uploading")
-            job, path = self._job, self._ledger.shard_path(self.job_id, shard.number)
-            filename = f"groq_magic-{policy.tag(job, shard)}.jsonl"
-            file_id = await self._again(lambda api: api.upload(path, filename))
+            path = self._ledger.shard_path(self.job_id, shard.number)
+            name = policy.file_name(self._job, shard)
+            file_id = await self._again(lambda api: api.upload(path, name))
             self._note(shard, state="uploaded", file_id=file_id)
+
+    async def _uploaded(self, shard: Shard) -> str | None:
+        """The id of this very file, if it was uploaded under another ledger. The list is asked for once."""
+        if self._files is None:
+            self._files = asyncio.create_task(self._again(lambda api: api.files()))
+        name = policy.file_name(self._job, shard)
+        try:
+            found = await self._files
+        except Refused as exc:
+            if policy.passing(exc):
+                raise
+            return None  # a service that lists no files
+        same = [file for file in found if file.filename == name and file.bytes in (None, shard.size)]
+        return min(same, key=lambda file: file.created_at or 0).id if same else None
 
     async def _create(self, shard: Shard) -> None:
         job, api = self._job, self._connected()
@@ -162,14 +192,14 @@ class Run:
                 batch = await api.create_batch(shard.file_id or "", job.window, metadata)
             except NoReply as exc:
                 if exc.maybe_done:
-                    self._note(shard, state="unsure", reason=exc.message)
+                    self.view.trouble(exc)  # the next step searches for it
                     return
                 self._note(shard, state="uploaded")
                 self.view.trouble(exc)
                 await self._pause(5.0)
             except Refused as exc:
                 if exc.status >= 500:
-                    self._note(shard, state="unsure", reason=exc.message)
+                    self.view.trouble(exc)
                     return
                 self._note(shard, state="uploaded")
                 unseen = exc.status == 400 and "file" in exc.message.lower()
@@ -266,15 +296,51 @@ class Run:
 
         return fetch
 
-    async def _doubt(self, shard: Shard) -> None:
-        self._note(shard, state="unsure", reason="The kernel ended while the batch was being created.")
+    async def _search(self, shard: Shard) -> None:
+        """A create was not answered: its batch is found, or created again where it surely is not there."""
+        job, searches = self._job, iter(range(SEARCHES))
+        surely_at: float | None = None  # when a second complete list without it is proof enough
+
+        async def look(api: Groq) -> list[Batch]:
+            try:
+                return await orphans.batches(api, shard.file_id or "", policy.tag(job, shard))
+            except (NoReply, Refused) as exc:
+                if not policy.passing(exc) or next(searches, None) is None:
+                    raise _NoList(exc.message) from exc
+                raise
+
+        while not self._leaving:
+            try:
+                found = await self._again(look, despite_cancel=True)
+            except _NoList as exc:
+                self._note(shard, state="unsure", reason=str(exc))
+                return
+            if found:
+                await self._adopt(shard, found)
+                return
+            if surely_at is not None and time.monotonic() >= surely_at:
+                self._note(shard, state="uploaded")
+                return
+            surely_at = surely_at or time.monotonic() + SURE_AFTER_S
+            await self._pause(max(0.0, surely_at - time.monotonic()))
+
+    async def _adopt(self, shard: Shard, found: list[Batch]) -> None:
+        """The oldest of the batches over our file is the shard's; of two, the younger was not meant to be."""
+        batch, *others = found
+        for other in others:
+            if other.status not in jobs.ENDED:
+                log.warning(
+                    "groq_magic: %s was created twice over one file; %s is cancelled", batch.id, other.id
+                )
+                await self._cancel_batch(other.id)
+        self._note(shard, state="created", **policy.facts(batch), created_at=batch.created_at or time.time())
 
     _STEPS: ClassVar[dict[jobs.Step, Callable[[Run, Shard], Awaitable[None]]]] = {
         "upload": _upload,
         "create": _create,
         "watch": _watch,
         "collect": _collect,
-        "doubt": _doubt,
+        "search": _search,
     }
 
     async def _take_in(self, shard: Shard) -> None:

@@ -22,8 +22,13 @@ _NO_LINE = {
 
 
 def tag(job: Job, shard: Shard) -> str:
-    """What a file and its batch are found by if the ledger is lost: content, take and shard."""
-    return f"{job.content[:16]}-{job.take}-{shard.number:04}"
+    """What a file and its batch are found by if the ledger is lost: content, sample, take, attempt."""
+    return f"{shard.content[:16]}-{job.sample}-{job.take}-{job.attempt}"
+
+
+def file_name(job: Job, shard: Shard) -> str:
+    """The name that a shard is uploaded under."""
+    return f"groq_magic-{tag(job, shard)}.jsonl"
 
 
 def facts(batch: Batch) -> dict[str, object]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -34,8 +34,9 @@ _encode = msgspec.json.Encoder(order="sorted").encode
 class Cut:
     """One shard on disk: `lines` requests, the first of them for row `first_row`.
 
-    `size` is in bytes. `fingerprints` holds 16 bytes for each line, in order. `given_ids` tells whether the
-    custom_ids are the user's own.
+    `size` is in bytes. `fingerprints` holds 16 bytes for each line, in order. `prefix` begins our custom_ids,
+    which end with the line's number; it is empty where the ids are the user's own. `content` is what this
+    file is known by: the same prompts cut in the same way have it on every machine.
     """
 
     number: int
@@ -44,7 +45,8 @@ class Cut:
     lines: int
     size: int
     fingerprints: bytes
-    given_ids: bool
+    prefix: str
+    content: str
 
 
 class Form:
@@ -72,6 +74,9 @@ class Form:
             raise InputError(f"An option cannot be written as JSON: {exc}.") from exc
         self.text_head = self._head + opening + b'{"content":'
         self.text_tail = b',"role":"user"}]' + self._tail
+        self.key = xxhash.xxh3_64_hexdigest(b"\n".join((endpoint.encode(), self.text_head, self.text_tail)))[
+            :12
+        ]
 
     def body(self, prompt: Prompt) -> bytes:
         """The canonical JSON body that sends this prompt."""
@@ -113,19 +118,32 @@ def content_hash(cuts: list[Cut]) -> str:
     for cut in cuts:
         state.update(cut.fingerprints)
     for cut in cuts:
-        if cut.given_ids:
-            with cut.path.open("rb") as file:
-                for line in file:
-                    state.update(wire.request_id(line).encode() + b"\n")
+        if not cut.prefix:
+            for each in _ids_in(cut.path):
+                state.update(each)
     return state.hexdigest()
 
 
-def cut(prompts: Prompts, form: Form, folder: Path, job_id: str, max_lines: int = MAX_LINES) -> list[Cut]:
+def content_of(fingerprints: bytes, path: Path, prefix: str) -> str:
+    """What one file is known by: 32 hex digits over its requests, its ids, and their order."""
+    state = xxhash.xxh3_128(fingerprints)
+    for each in (prefix.encode(),) if prefix else _ids_in(path):
+        state.update(each)
+    return state.hexdigest()
+
+
+def _ids_in(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        for line in file:
+            yield wire.request_id(line).encode() + b"\n"
+
+
+def cut(prompts: Prompts, form: Form, folder: Path, max_lines: int = MAX_LINES) -> list[Cut]:
     """Writes the shards of a submission into `folder` and says what was written.
 
     Raises InputError, naming the row, for a prompt that cannot be sent; the files are then of no use.
     """
-    cutter = _Cutter(prompts, form, folder, job_id)
+    cutter = _Cutter(prompts, form, folder)
     limit = min(SCOUT_LINES, max_lines) if prompts.count >= SCOUT_FROM else max_lines
     while cutter.one(limit):
         limit = max_lines
@@ -135,35 +153,36 @@ def cut(prompts: Prompts, form: Form, folder: Path, job_id: str, max_lines: int 
 class _Cutter:
     """Cuts one file after the other from one stream of prompts."""
 
-    def __init__(self, prompts: Prompts, form: Form, folder: Path, job_id: str) -> None:
+    def __init__(self, prompts: Prompts, form: Form, folder: Path) -> None:
         self.done: list[Cut] = []
         self._items = iter(prompts.items)
         self._ids = iter(prompts.ids) if prompts.ids is not None else None
-        self._form, self._folder, self._job_id = form, folder, job_id
+        self._form, self._folder = form, folder
         self._row = 0
 
     def one(self, max_lines: int) -> bool:
         """Writes one shard; False when there was nothing left to write."""
         number, first_row = len(self.done), self._row
+        prefix = f"{self._form.key}-{number}-" if self._ids is None else ""
         path = self._folder / f"shard-{number:04}.jsonl"
         digests = bytearray()
         with path.open("xb") as file:
-            size = self._write(file, digests, number, max_lines)
+            size = self._write(file, digests, prefix, max_lines)
             file.flush()
             os.fsync(file.fileno())
         lines = self._row - first_row
         if not lines:
             path.unlink()
             return False
-        given = self._ids is not None
-        self.done.append(Cut(number, path, first_row, lines, size, bytes(digests), given))
+        content = content_of(bytes(digests), path, prefix)
+        self.done.append(Cut(number, path, first_row, lines, size, bytes(digests), prefix, content))
         return True
 
-    def _write(self, file: BinaryIO, digests: bytearray, number: int, max_lines: int) -> int:
+    def _write(self, file: BinaryIO, digests: bytearray, prefix: str, max_lines: int) -> int:
         """Writes up to `max_lines` lines and says how many bytes; a line that does not fit is put back."""
         form, ids, row = self._form, self._ids, self._row
         body_of, head, tail = form.body, form.text_head, form.text_tail
-        ours = f'{{"custom_id":"{self._job_id}-{number}-'.encode()
+        ours = f'{{"custom_id":"{prefix}'.encode()
         middle = f'","method":"POST","url":"{form.endpoint}","body":'.encode()
         hash_head, digest_of = form.endpoint.encode() + b"\n", xxhash.xxh3_128_digest
         size, given = 0, ""

@@ -127,7 +127,7 @@ def test_another_endpoint_makes_another_request() -> None:
 def test_a_fingerprint_is_the_hash_of_the_bytes_on_the_wire(name: str, tmp_path: Path) -> None:
     """What is hashed is the endpoint, a line feed, and exactly the body that stands in the file sent."""
     form, prompt, known_by = GOLDEN[name]
-    (cut,) = shards.cut(Prompts([prompt], 1), form, tmp_path, "job")
+    (cut,) = shards.cut(Prompts([prompt], 1), form, tmp_path)
     _, _, after = cut.path.read_bytes().partition(b'"body":')
     body = after.removesuffix(b"}\n")
     assert xxhash.xxh3_128_hexdigest(b"/v1/chat/completions\n" + body) == known_by

@@ -24,7 +24,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("job",),
     ("ledger",),
     ("api",),
-    ("polling", "policy", "view"),
+    ("polling", "policy", "view", "orphans"),
     ("pipeline",),
     ("client",),
     ("card",),

@@ -22,14 +22,14 @@ STOPPED = Job(**{**JOB.__dict__, "stopped": "No."})
 
 def shard(state: str, status: str | None = None, *, number: int = 0, batch_id: str | None = None) -> Shard:
     """A shard in this state, its batch in that status."""
-    return Shard("job", number, state, 2 * number, 2, 100, False, batch_id=batch_id, status=status)
+    return Shard("job", number, state, 2 * number, 2, 100, "ours-", "c", batch_id=batch_id, status=status)
 
 
 STEPS = {
     "cut": "upload",
     "uploading": "upload",
     "uploaded": "create",
-    "creating": "doubt",
+    "creating": "search",
     "created": "watch",
     "ended": "collect",
     "unsure": "rest",

@@ -57,7 +57,7 @@ def submitted(ledger: Ledger, prompts: tuple[str, ...] = ("a", "b", "c", "d"), *
     job_id = new_job_id()
     with ledger.cutting(job_id) as folder:
         asked = Prompts(prompts, len(prompts))
-        cuts = shards.cut(asked, Form("openai/gpt-oss-20b"), folder, job_id, 2)
+        cuts = shards.cut(asked, Form("openai/gpt-oss-20b"), folder, 2)
         return ledger.add(draft(shards.content_hash(cuts), job_id=job_id, **facts), cuts, folder)
 
 
@@ -140,7 +140,7 @@ def test_what_could_not_be_put_down_is_not_half_there(ledger: Ledger) -> None:
 
     def put_down() -> None:
         with ledger.cutting(job_id) as folder:
-            cuts = shards.cut(Prompts(["a"], 1), Form("m"), folder, job_id)
+            cuts = shards.cut(Prompts(["a"], 1), Form("m"), folder)
             ledger.add(draft("00", job_id=job_id), cuts, folder)
 
     with pytest.raises(LedgerError, match="cannot be written"):
@@ -295,6 +295,27 @@ def test_a_home_that_cannot_be_written_is_refused(read_only: Path) -> None:
     """A ledger that may only be read is an error before anything is sent."""
     with pytest.raises(LedgerError, match="cannot be"):
         Ledger(read_only)
+
+
+def test_a_ledger_of_the_first_version_is_carried_over(home: Path) -> None:
+    """Its jobs, shards and facts are all there, and its ids still lead to its rows."""
+    with closing(Ledger(home)) as ledger:
+        job = submitted(ledger)
+        before = ledger.shards(job.job_id)
+    with closing(sqlite3.connect(home / "ledger.sqlite")) as db:
+        db.execute("ALTER TABLE shards ADD COLUMN given_ids INTEGER NOT NULL DEFAULT 0")
+        db.execute("ALTER TABLE shards DROP COLUMN prefix")
+        db.execute("ALTER TABLE shards DROP COLUMN content")
+        db.execute("PRAGMA user_version=1")
+        db.commit()
+    with closing(Ledger(home)) as ledger:
+        assert ledger.job(job.job_id) == job
+        shards_now = ledger.shards(job.job_id)
+    assert [shard.prefix for shard in shards_now] == [f"{job.job_id}-0-", f"{job.job_id}-1-"]
+    assert [replace(shard, prefix="", content="") for shard in shards_now] == [
+        replace(shard, prefix="", content="") for shard in before
+    ]
+    assert len({shard.content for shard in shards_now}) == 2
 
 
 # --- homes ----------------------------------------------------------------------------------------------

@@ -35,6 +35,8 @@ CANCEL, DOWNLOAD, MODELS = (
     ("GET", "/models"),
 )
 
+LIST, FILES = ("GET", "/batches"), ("GET", "/files")
+
 Send = Callable[[httpx.Request], Awaitable[httpx.Response]]
 Act = Callable[[httpx.Request, Send], Awaitable[httpx.Response]]
 
@@ -155,6 +157,7 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
     monkeypatch.setattr(pipeline.Run, "_pause", short)
     monkeypatch.setattr(jobs, "ask_again_s", lambda age_s: 0.01)
+    monkeypatch.setattr(pipeline, "SURE_AFTER_S", 0.005)
     return noted
 
 
@@ -315,11 +318,13 @@ def test_every_step_is_on_the_ledger_before_it_is_taken(line: Line, tmp_path: Pa
 
     def look(request: httpx.Request) -> None:
         with closing(sqlite3.connect(tmp_path / "home" / "ledger.sqlite")) as db:
-            found = db.execute("SELECT number, state, file_id, batch_id FROM shards").fetchall()
+            found = db.execute("SELECT number, state, file_id, batch_id, content FROM shards").fetchall()
+        contents = [row[4][:16] for row in found]
         what = f"{request.method} {request.url.path.removeprefix('/openai/v1').rstrip('/')}"
         if what == "POST /files":
-            number = int(re.findall(rb'filename="groq_magic-[0-9a-f]+-1-(\d{4})\.jsonl"', request.content)[0])
-            assert found[number] == (number, "uploading", None, None)
+            content = re.findall(rb'filename="groq_magic-([0-9a-f]{16})-1-1-1\.jsonl"', request.content)[0]
+            (number,) = [n for n, known in enumerate(contents) if known == content.decode()]
+            assert found[number][:4] == (number, "uploading", None, None)
         elif what == "POST /batches":
             file_id = json.loads(request.content)["input_file_id"]
             assert [row[1] for row in found if row[2] == file_id] == ["creating"]
@@ -330,26 +335,44 @@ def test_every_step_is_on_the_ledger_before_it_is_taken(line: Line, tmp_path: Pa
 
     line.seen = look
     assert submit(*echoes(6), shard_rows=2).wait(WAIT_S).texts == numbers(6)
-    assert [seen.count(what) for what in ("models", "files")] == [1, 6]  # three up and three down
+    # three up and three down, and one look at what is there already
+    assert [seen.count(what) for what in ("models", "files")] == [1, 7]
     assert seen.count("batches") > 3
 
 
 def test_files_and_batches_carry_what_finds_them_again(line: Line) -> None:
-    """The upload's name and the batch's metadata both hold the content's hash and the shard's number."""
+    """The upload's name and the batch's metadata both hold the hash of what is in the file."""
     sent: list[bytes] = []
     line.seen = lambda request: sent.append(request.content) if request.method == "POST" else None
     answers = submit("hello").wait(WAIT_S)
-    tag = f"{client.ledger().job(answers.job_id).content[:16]}-1-0000"
+    tag = f"{shards(answers)[0].content[:16]}-1-1-1"
     assert f'filename="groq_magic-{tag}.jsonl"'.encode() in sent[0]
     assert json.loads(sent[1])["metadata"] == {"groq_magic": tag}
 
 
 # --- a create that may have been carried out ----------------------------------------------------------
 
-AMBIGUOUS = {
+
+async def carried_out_and_500(request: httpx.Request, send: Send) -> httpx.Response:
+    """The request is carried out, and answered 500."""
+    await send(request)
+    return httpx.Response(500, json={"error": {"message": "Internal Server Error", "type": "t"}})
+
+
+async def carried_out_and_garbled(request: httpx.Request, send: Send) -> httpx.Response:
+    """The request is carried out, and answered by something else."""
+    await send(request)
+    return httpx.Response(200, text="<html>gateway</html>")
+
+
+CARRIED_OUT = {
     "no reply in time": unanswered(httpx.ReadTimeout),
     "reset after it was sent": unanswered(httpx.ReadError),
     "closed without a reply": unanswered(httpx.RemoteProtocolError),
+    "500 after accepting": carried_out_and_500,
+    "200 that does not parse": carried_out_and_garbled,
+}
+NOT_SURE = {
     "reset while it was sent": lost(httpx.WriteError),
     "500": refuses(500, "Internal Server Error", "internal_server_error"),
     "502 from a gateway": says(502, "<html>Bad Gateway</html>"),
@@ -358,39 +381,201 @@ AMBIGUOUS = {
 }
 
 
-@pytest.mark.parametrize("what", AMBIGUOUS)
-def test_a_create_that_may_have_been_carried_out_is_never_repeated(what: str, line: Line) -> None:
-    """The shard is unsure, the answers say so, and neither this run nor another asks for the batch again."""
-    line.on(CREATE, AMBIGUOUS[what])
+@pytest.mark.parametrize("what", CARRIED_OUT)
+def test_a_create_that_was_carried_out_unheard_is_found(what: str, line: Line) -> None:
+    """Its batch is found by its file in the list, and the answers come from it: one create."""
+    line.on(CREATE, CARRIED_OUT[what])
+    answers = submit(*echoes(2)).wait(WAIT_S)
+    assert (answers.status, answers.texts) == ("completed", numbers(2))
+    assert (line.count(UPLOAD), line.count(CREATE), len(answers.batch_ids)) == (1, 1, 1)
+
+
+@pytest.mark.parametrize("what", NOT_SURE)
+def test_a_create_is_repeated_only_when_two_lists_lack_its_batch(what: str, line: Line) -> None:
+    """Two complete lists are read, the second after half a minute, before it is asked for again."""
+    line.on(CREATE, NOT_SURE[what])
+    answers = submit(*echoes(2)).wait(WAIT_S)
+    assert (answers.status, answers.texts) == ("completed", numbers(2))
+    asked = line.asked[line.asked.index(CREATE) :]
+    between = asked[1 : asked.index(CREATE, 1)]
+    assert between == [("GET", "/batches")] * 2
+    assert (line.count(UPLOAD), line.count(CREATE)) == (1, 2)
+
+
+def test_the_second_list_comes_half_a_minute_after_the_first(
+    line: Line, pauses: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A batch that the service shows only later is waited for, whoever presses Check now meanwhile."""
+    monkeypatch.setattr(pipeline, "SURE_AFTER_S", 0.3)
+    line.on(CREATE, unanswered(httpx.ReadTimeout))
+    line.on(LIST, *[says(200, {"object": "list", "data": []})] * 3)
+    answers = submit(*echoes(2)).wait(WAIT_S)
+    assert (answers.texts, line.count(CREATE)) == (numbers(2), 1)
+    assert max(pauses) > 0.2
+
+
+def test_the_list_is_read_to_its_end(line: Line) -> None:
+    """A batch of ours is found behind sixty of others."""
+    service = client.service()
+
+    async def fill() -> None:
+        other = api.Groq(service)
+        path = client.ledger().home / "other.jsonl"
+        path.write_text("{}\n", encoding="utf-8")
+        file_id = await other.upload(path, "other.jsonl")
+        for _ in range(60):
+            await other.create_batch(file_id, "24h", {"whose": "somebody's"})
+        await other.close()
+
+    async def crowded(request: httpx.Request, send: Send) -> httpx.Response:
+        await send(request)
+        await fill()
+        raise httpx.ReadTimeout("no reply", request=request)
+
+    line.on(CREATE, crowded)
+    assert submit(*echoes(2)).wait(WAIT_S).texts == numbers(2)
+    assert len([asked for asked in line.asked if asked == ("GET", "/batches")]) >= 3
+
+
+NO_LIST = {
+    "it is not allowed": refuses(403, "not for you", "permissions"),
+    "there is none": says(404, "not found"),
+    "it does not come": says(503, "<html>"),
+    "it has no end": says(200, {"object": "list", "data": [], "paging": {"next_cursor": "cursor_1"}}),
+    "it is none": GARBAGE,
+}
+
+
+@pytest.mark.parametrize("what", NO_LIST)
+def test_without_a_list_a_shard_stays_unsure(what: str, line: Line) -> None:
+    """It is not created again; a later run, which gets the list, finds its batch."""
+    line.on(CREATE, unanswered(httpx.ReadTimeout))
+    line.on(LIST, *[NO_LIST[what]] * 50)
     answers = submit(*echoes(2)).wait(WAIT_S)
     assert (answers.status, ends(answers)) == ("unsure", [("missing", "unsure")] * 2)
-    assert "it may be running all the same" in str(answers[0].error)
+    assert "it may be running all the same" in " ".join(str(answers[0].error).split())
     assert answers.texts == [None, None]
+    line._acts.clear()
     forget()
     again = submit(*echoes(2)).wait(WAIT_S)
-    assert (again.status, again.job_id) == ("unsure", answers.job_id)
+    assert (again.job_id, again.texts) == (answers.job_id, numbers(2))
     assert (line.count(UPLOAD), line.count(CREATE)) == (1, 1)
 
 
-def test_a_create_that_the_process_did_not_survive_is_never_repeated(line: Line) -> None:
-    """What the ledger shows as begun and not answered is unsure in the next process, without any create."""
+def test_two_batches_over_one_file_become_one(line: Line) -> None:
+    """The older one is kept, the other cancelled, and every row is answered once."""
+    client.use_sandbox(pace_s=2)
+
+    async def twice(request: httpx.Request, send: Send) -> httpx.Response:
+        for _ in range(2):
+            await send(httpx.Request("POST", request.url, headers=request.headers, content=request.content))
+        raise httpx.ReadTimeout("no reply", request=request)
+
+    line.on(CREATE, twice)
+    answers = submit(*echoes(2)).wait(WAIT_S)
+    assert (answers.texts, len(answers.batch_ids)) == (numbers(2), 1)
+    assert line.count(CANCEL) == 1
+    (cancelled,) = [path for method, path in line.asked if path.endswith("/cancel")]
+    assert answers.batch_ids[0] < cancelled.split("/")[2]  # ids grow with time
+
+
+@pytest.mark.parametrize("made", [True, False])
+def test_a_create_that_the_process_did_not_survive_is_searched_for(made: bool, line: Line) -> None:
+    """What the ledger shows as begun and not answered is found, or created once where it is not there."""
+    line.on(CREATE, (unanswered if made else lost)(httpx.ReadError))
+    line.on(LIST, *[lost(httpx.ConnectError)] * 1_000)
+    answers = submit(*echoes(2))
+    Seen(answers).until(lambda now: now.trouble is not None)
+    assert [shard.state for shard in shards(answers)] == ["creating"]
+    forget()
+    line._acts.clear()
+    assert submit(*echoes(2)).wait(WAIT_S).texts == numbers(2)
+    assert (line.count(UPLOAD), line.count(CREATE)) == (1, 1 if made else 2)
+
+
+@pytest.mark.parametrize("made", [True, False])
+def test_a_cancel_during_the_search_leaves_nothing_running(made: bool, line: Line) -> None:
+    """A batch that is found is cancelled; one that is not there is not created any more."""
+    client.use_sandbox(pace_s=5)
     gate = Gate()
-    line.on(MODELS, gate)
+    line.on(CREATE, (unanswered if made else lost)(httpx.ReadError))
+    line.on(LIST, gate)
     answers = submit(*echoes(2))
     assert gate.arrived.wait(WAIT_S)
-    client.ledger().update_shard(shards(answers)[0], state="creating", file_id="file_1")
+    client.cancel(answers).result(WAIT_S)
     gate.opened.set()
     answers.wait(WAIT_S)
-    assert ends(answers) == [("missing", "unsure")] * 2
-    assert (line.count(UPLOAD), line.count(CREATE)) == (0, 0)
+    assert ({status for status, _ in ends(answers)}, line.count(CREATE)) == ({"cancelled"}, 1)
+    assert line.count(CANCEL) == (1 if made else 0)
 
 
 def test_an_unsure_shard_does_not_cost_the_others(line: Line) -> None:
     """The other shards' answers come as if nothing had happened."""
     line.on(CREATE, None, unanswered(httpx.ReadTimeout))
+    line.on(LIST, *[NO_LIST["there is none"]] * 50)
     answers = submit(*echoes(6), shard_rows=2).wait(WAIT_S)
     assert answers.counts == {"ok": 4, "missing": 2}
     assert line.count(CREATE) == 3
+
+
+# --- a ledger that was lost -----------------------------------------------------------------------------
+
+
+def new_machine(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
+    """The same account, and nothing on disk."""
+    service = client.service()
+    client.leave().result(WAIT_S)
+    client.ledger().close()
+    monkeypatch.setenv("GROQ_MAGIC_HOME", str(home))
+    client._ledger = None
+    client._chosen = service
+
+
+@pytest.mark.parametrize("given", [True, False])
+def test_a_lost_ledger_finds_its_batches(
+    given: bool, line: Line, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a new machine the same prompts are not paid again: files are found by name, batches by file."""
+    asked: Any = {f"id {n}": prompt for n, prompt in enumerate(echoes(5))} if given else echoes(5)
+
+    def send() -> Answers:
+        return client.send(prompts.from_source(asked), Settings(shard_rows=2), name="answers")
+
+    first, batches = send().wait(WAIT_S), shards(send())
+    new_machine(monkeypatch, tmp_path / "other")
+    again = send().wait(WAIT_S)
+    assert again.job_id != first.job_id
+    assert (again.texts, again.batch_ids) == (numbers(5), [shard.batch_id for shard in batches])
+    assert (line.count(UPLOAD), line.count(CREATE)) == (3, 3)
+
+
+def test_another_take_is_not_taken_for_what_was_lost(
+    line: Line, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Other prompts, ids or options are sent."""
+    submit(*echoes(2)).wait(WAIT_S)
+    new_machine(monkeypatch, tmp_path / "other")
+    submit(*echoes(2), options={"seed": 1}).wait(WAIT_S)
+    submit(*echoes(3)).wait(WAIT_S)
+    assert (line.count(UPLOAD), line.count(CREATE)) == (3, 3)
+
+
+def test_a_file_without_a_batch_is_not_uploaded_again(
+    line: Line, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A machine that died between upload and create leaves a file that the next one uses."""
+    line.on(CREATE, *[lost(httpx.ConnectError)] * 10_000)
+    Seen(submit(*echoes(2))).until(lambda now: now.trouble is not None)
+    new_machine(monkeypatch, tmp_path / "other")
+    line._acts.clear()
+    assert submit(*echoes(2)).wait(WAIT_S).texts == numbers(2)
+    assert line.count(UPLOAD) == 1
+
+
+def test_a_service_without_a_list_of_files_is_used_all_the_same(line: Line) -> None:
+    """Where files cannot be listed, they are uploaded."""
+    line.on(FILES, says(404, "not found"))
+    assert submit(*echoes(2)).wait(WAIT_S).texts == numbers(2)
 
 
 # --- a create that surely was not carried out ---------------------------------------------------------

@@ -25,7 +25,7 @@ def cut(
 ) -> list[Cut]:
     """The prompts, cut into a new folder."""
     folder.mkdir()
-    return shards.cut(Prompts(items, len(items), ids), form, folder, "job", max_lines)
+    return shards.cut(Prompts(items, len(items), ids), form, folder, max_lines)
 
 
 def texts(count: int) -> list[str]:
@@ -47,7 +47,7 @@ def test_every_line_is_as_documented(tmp_path: Path) -> None:
     (line,) = lines_of(found)
     assert list(line) == ["custom_id", "method", "url", "body"]
     assert line == {
-        "custom_id": "job-0-0",
+        "custom_id": f"{form.key}-0-0",
         "method": "POST",
         "url": "/v1/chat/completions",
         "body": {
@@ -141,14 +141,28 @@ def test_from_5000_prompts_on_a_scout_of_1000_goes_first(
     assert [one.lines for one in cut(texts(count), tmp_path / "cut", max_lines=max_lines)] == lines
 
 
-def test_our_ids_say_job_shard_and_line(tmp_path: Path) -> None:
-    """Without ids of the user's each line is known by job, shard and its line in that shard."""
+def test_our_ids_say_shard_and_line(tmp_path: Path) -> None:
+    """Without ids of the user's each line is known by what all share, shard and its line in that shard."""
     found = cut(texts(3), tmp_path / "cut", max_lines=2)
     assert [[line["custom_id"] for line in lines_of(one)] for one in found] == [
-        ["job-0-0", "job-0-1"],
-        ["job-1-0"],
+        [f"{FORM.key}-0-0", f"{FORM.key}-0-1"],
+        [f"{FORM.key}-1-0"],
     ]
-    assert not any(one.given_ids for one in found)
+    assert all(one.prefix for one in found)
+
+
+def test_a_file_is_known_by_what_is_in_it(tmp_path: Path) -> None:
+    """The same prompts have the same files on every machine; another prompt, order or id is another file."""
+    once = [one.content for one in cut(texts(3), tmp_path / "a", max_lines=2)]
+    assert [one.content for one in cut(texts(3), tmp_path / "b", max_lines=2)] == once
+    others = [
+        cut(["prompt 1", "prompt 0"], tmp_path / "order")[0],
+        cut(texts(1), tmp_path / "fewer")[0],
+        cut(texts(2), tmp_path / "options", form=Form(MODEL, options={"seed": 1}))[0],
+        cut(texts(2), tmp_path / "ids", ids=["a", "b"])[0],
+        cut(texts(2), tmp_path / "other ids", ids=["a", "c"])[0],
+    ]
+    assert len({once[0], *(one.content for one in others)}) == 6
 
 
 def test_given_ids_go_on_the_wire_as_they_are(tmp_path: Path) -> None:
@@ -156,7 +170,7 @@ def test_given_ids_go_on_the_wire_as_they_are(tmp_path: Path) -> None:
     ids = ["review 1", 'quo"te', "世界", "job-0-0"]
     found = cut(texts(4), tmp_path / "cut", ids=ids, max_lines=3)
     assert [line["custom_id"] for one in found for line in lines_of(one)] == ids
-    assert all(one.given_ids for one in found)
+    assert not any(one.prefix for one in found)
 
 
 def test_there_are_sixteen_bytes_of_fingerprint_for_each_line(tmp_path: Path) -> None:

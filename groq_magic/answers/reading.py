@@ -32,12 +32,12 @@ _CODES = {"batch_expired": EXPIRED, "batch_cancelled": CANCELLED}
 
 @dataclass(frozen=True)
 class Source:
-    """The requests of one shard, as the ledger keeps them."""
+    """The requests of one shard, as the ledger keeps them; `prefix` is empty where the ids were given."""
 
     number: int
     path: Path
     rows: range
-    given_ids: bool
+    prefix: str
 
 
 @dataclass(frozen=True)
@@ -159,13 +159,13 @@ class Rows:
 
     def _row_finder(self, source: Source) -> Callable[[str], int | None]:
         """From a custom_id to the row it belongs to, or None."""
-        if source.given_ids:
+        if not source.prefix:
             if source.number not in self._finders:
                 first = source.rows.start
                 rows_of = {found: first + n for n, found in enumerate(self._given(source))}
                 self._finders[source.number] = rows_of.get
             return self._finders[source.number]
-        prefix, rows = f"{self.job_id}-{source.number}-", source.rows
+        prefix, rows = source.prefix, source.rows
         cut = len(prefix)
 
         def row_of(custom_id: str) -> int | None:
@@ -240,9 +240,9 @@ class Rows:
     def custom_id(self, row: int) -> str:
         """The id under which a row was sent."""
         source = self._source(row)
-        if source.given_ids:
+        if not source.prefix:
             return self._given(source)[row - source.rows.start]
-        return f"{self.job_id}-{source.number}-{row - source.rows.start}"
+        return f"{source.prefix}{row - source.rows.start}"
 
     def row_of(self, custom_id: str) -> int | None:
         """The row that an id was given for, or None."""
