@@ -130,7 +130,7 @@ STATES: list[tuple[str, Snapshot, list[str]]] = [
     (
         "unsure",
         replace(DONE, status="unsure", counts={"missing": 1_000}, first_answers=()),
-        ["! unsure", "no reply came, and the list of batches could not be had: it may be running all the same."],
+        ["! unsure", "the list of batches could not be had: it may be running all the same."],
     ),
     ("not collected", replace(DONE, status="not collected"), ["Run the cell again with the key"]),
     (
