@@ -71,21 +71,16 @@ class Groq:
         return await self._ask("GET", f"files/{file_id}", wire.file_size)
 
     async def content(self, file_id: str, path: Path) -> int:
-        """Downloads a file to `path`, streamed, through a side file; its size in bytes."""
-        part = path.with_name(path.name + ".part")
+        """Downloads a file to `path`, streamed; its size in bytes. An error leaves the part that came."""
         size = 0
         as_it_is = {"Accept-Encoding": "identity"}
-        try:
-            async with self._sent("GET", f"files/{file_id}/content", headers=as_it_is) as response:
-                with part.open("wb") as file:
-                    async for chunk in response.aiter_bytes():
-                        file.write(chunk)
-                        size += len(chunk)
-                    file.flush()
-                    await asyncio.to_thread(os.fsync, file.fileno())
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
+        async with self._sent("GET", f"files/{file_id}/content", headers=as_it_is) as response:
+            with path.open("wb") as file:
+                async for chunk in response.aiter_bytes():
+                    file.write(chunk)
+                    size += len(chunk)
+                file.flush()
+                await asyncio.to_thread(os.fsync, file.fileno())
         return size
 
     async def create_batch(self, file_id: str, window: str, metadata: Mapping[str, str]) -> wire.Batch:
@@ -154,7 +149,7 @@ class Groq:
 
 @cache
 def sandbox_app(folder: str, pace_s: float) -> Starlette:
-    """The sandbox over the store in this folder, one for each folder in this process.
+    """The sandbox over the store in this folder, one for each folder and pace in this process.
 
     Raises InputError where the folder cannot hold one.
     """

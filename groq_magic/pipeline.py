@@ -39,7 +39,7 @@ _heard: ContextVar[int] = ContextVar("heard", default=0)
 log = logging.getLogger("groq_magic")
 
 UPLOADS_AT_ONCE = 4
-DOWNLOADS = 4  # how often a file that holds nothing of ours is fetched again
+DOWNLOADS = 4  # how often a file that broke off, or holds nothing of ours, is fetched again
 SEARCHES = 6  # how often a list of batches is asked for that does not come
 SURE_AFTER_S = 30.0  # two complete lists so far apart prove that a batch is not there
 LATE_FILES_S = 60.0  # how long a completed batch may go without naming its files
@@ -261,18 +261,13 @@ class Run:
         return time.time() - self._late.setdefault(number, time.time()) < LATE_FILES_S
 
     async def _collect(self, shard: Shard) -> None:
-        for kind, file_id, expected in (
-            ("output", shard.output_file_id, shard.completed),
-            ("error", shard.error_file_id, shard.failed),
-        ):
+        for kind, file_id in (("output", shard.output_file_id), ("error", shard.error_file_id)):
             path = self._ledger.result_path(self.job_id, shard.number, kind)
             if file_id and not path.exists():
-                await self._again(self._download(shard, file_id, path, expected), despite_cancel=True)
+                await self._again(self._download(shard, file_id, path), despite_cancel=True)
         self._note(shard, state="collected")
 
-    def _download(
-        self, shard: Shard, file_id: str, path: Path, expected: int
-    ) -> Callable[[Groq], Awaitable[None]]:
+    def _download(self, shard: Shard, file_id: str, path: Path) -> Callable[[Groq], Awaitable[None]]:
         """Fetches a result file; what holds nothing of ours, or only its beginning, is not the results."""
         side, tries = path.with_name(path.name + ".new"), iter(range(DOWNLOADS))
 
@@ -282,9 +277,7 @@ class Run:
                 said = ""
                 if size and not await asyncio.to_thread(self.rows.knows, shard.number, side):
                     said = "What came instead of the results holds none of this batch's answers."
-                elif await asyncio.to_thread(_looks_cut, side, expected) and size < await _size_of(
-                    api, file_id
-                ):
+                elif size < await _size_of(api, file_id):
                     said = "The results broke off on their way."
                 if said and next(tries, None) is None:
                     raise Refused(200, "no_results", f"{said} They are still there: run the cell again.")
@@ -497,18 +490,11 @@ class Run:
         self.view.changed()
 
 
-def _looks_cut(path: Path, expected: int) -> bool:
-    """Whether a result file has fewer lines than were counted, or its last one has no end."""
-    lines, last = 0, b"\n"
-    with path.open("rb") as file:
-        while chunk := file.read(1 << 20):
-            lines, last = lines + chunk.count(b"\n"), chunk[-1:]
-    return lines < expected or last != b"\n"
-
-
 async def _size_of(api: Groq, file_id: str) -> int:
     """How many bytes the service says that a file has; 0 where it does not say."""
     try:
         return await api.file_size(file_id)
-    except Refused:
+    except Refused as exc:
+        if policy.passing(exc):
+            raise
         return 0

@@ -335,8 +335,8 @@ def test_every_step_is_on_the_ledger_before_it_is_taken(line: Line, tmp_path: Pa
 
     line.seen = look
     assert submit(*echoes(6), shard_rows=2).wait(WAIT_S).texts == numbers(6)
-    # three up and three down, and one look at what is there already
-    assert [seen.count(what) for what in ("models", "files")] == [1, 7]
+    # three up, three down with a look at their size, and one look at what is there already
+    assert [seen.count(what) for what in ("models", "files")] == [1, 10]
     assert seen.count("batches") > 3
 
 
@@ -1138,6 +1138,13 @@ def test_a_download_that_ends_early_is_fetched_again(line: Line, mark: str) -> N
     answers = submit(mark + "[[echo]]0", *echoes(3, first=1)).wait(WAIT_S)
     assert answers.texts == numbers(4)
     assert line.count(DOWNLOAD) == 2
+
+
+def test_a_size_that_cannot_be_had_now_is_asked_for_again(line: Line) -> None:
+    """A service that is busy when the size is asked does not make half a file the whole."""
+    line.on(("GET", r"/files/\w+"), refuses(503, "busy"))
+    answers = submit("[[truncate-download]][[echo]]0", *echoes(3, first=1)).wait(WAIT_S)
+    assert answers.texts == numbers(4)
 
 
 def test_a_lost_row_is_not_taken_for_a_broken_download(line: Line) -> None:

@@ -3,6 +3,7 @@
 import json
 import os
 import resource
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -47,13 +48,12 @@ def test_a_folder_with_other_things_becomes_no_home(tmp_path: Path, name: str) -
     mine = tmp_path / name
     mine.parent.mkdir(exist_ok=True)
     mine.write_text("{}", encoding="utf-8")
-    before = sorted(path.name for path in tmp_path.rglob("*") if path.name != "lock")
+    before = sorted(path.name for path in tmp_path.rglob("*"))
     assert str(tmp_path) in told("--home", str(tmp_path))
     with pytest.raises(NoHome, match="folder of its own"):
         create_app(tmp_path)
     assert mine.read_text(encoding="utf-8") == "{}"
-    if name != "store.json":
-        assert sorted(path.name for path in tmp_path.rglob("*")) == before
+    assert sorted(path.name for path in tmp_path.rglob("*")) == before
 
 
 def test_in_a_home_nothing_is_removed_that_is_not_the_stores(desk: Desk) -> None:
@@ -90,6 +90,16 @@ def test_what_was_damaged_costs_only_itself(desk: Desk) -> None:
     refused(desk.ask("GET", f"/batches/{lost['id']}"), 404, "batch_not_found")
 
 
+def test_a_batch_whose_work_is_gone_costs_only_itself(desk: Desk) -> None:
+    """Lists show the others, and the batch itself is not there."""
+    kept, lost = desk.create(lines_of("a")), desk.create(lines_of("b"))
+    shutil.rmtree(desk.home / "work" / lost["id"])
+    desk.now += 1_000
+    assert [one["id"] for one in desk.ask("GET", "/batches").json()["data"]] == [kept["id"]]
+    assert desk.ask("GET", "/files").status_code == 200
+    refused(desk.ask("GET", f"/batches/{lost['id']}"), 404, "batch_not_found")
+
+
 # --- who may ask ---------------------------------------------------------------------------------------
 
 
@@ -114,7 +124,7 @@ def test_its_own_switches_need_a_key_too(desk: Desk, path: str) -> None:
     refused(desk.ask("POST", path, key="", json={}), 401, "invalid_api_key")
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "::"])
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", ""])
 def test_a_public_address_needs_a_token(tmp_path: Path, host: str) -> None:
     """Without --token one line says so, and nothing listens."""
     assert "--token" in told("--home", str(tmp_path), "--host", host)

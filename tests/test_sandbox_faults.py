@@ -384,6 +384,21 @@ def test_armed_faults_are_bounded(desk: Desk) -> None:
     refused(desk.ask("POST", "/sandbox/faults", json={"fault": "slow"}), 400)
 
 
+def test_a_fault_of_a_download_that_never_comes_is_not_armed(desk: Desk) -> None:
+    """Where every row fails there is no output to download, and nothing waits for it."""
+    desk.create(lines_of("[[reset-download]][[fail]]"))
+    assert desk.ask("GET", "/sandbox/faults").json()["data"] == []
+
+
+def test_a_create_that_cannot_arm_its_fault_is_not_carried_out(desk: Desk) -> None:
+    """Where too many faults wait, the batch is refused and is not there."""
+    for _ in range(100):
+        desk.ask("POST", "/sandbox/faults", json={"fault": "slow", "on": "DELETE /nothing"})
+    asked = {"input_file_id": desk.upload(lines_of("[[reset-download]]"))["id"], "completion_window": "24h"}
+    refused(desk.ask("POST", "/batches", json={**asked, "endpoint": "/v1/chat/completions"}), 400)
+    assert desk.ask("GET", "/batches").json()["data"] == []
+
+
 def test_inside_a_process_a_reset_reaches_the_caller(desk: Desk) -> None:
     """Where there is no connection, the error is raised into the caller's request."""
     desk.ask("POST", "/sandbox/faults", json={"fault": "reset", "on": "GET /models"})

@@ -272,6 +272,31 @@ def test_what_groq_refuses_is_refused_in_its_words(desk: Desk, what: str) -> Non
     assert line["response"]["body"]["error"] == error
 
 
+def test_a_schema_that_only_some_prompts_can_fill_fails_those_rows_alone(desk: Desk) -> None:
+    """What the sandbox cannot fill for one prompt is that row's failure, and never the file's."""
+    tight = {"type": "integer", "minimum": 0, "maximum": 100, "not": {"maximum": 92}}
+    wanted = {"type": "json_schema", "json_schema": {"name": "x", "schema": tight}}
+    lines = [request_line(f"row-{n}", f"prompt {n}", response_format=wanted) for n in range(64)]
+    batch = desk.run("\n".join(lines))
+    done, failed = desk.lines(batch["output_file_id"]), desk.lines(batch["error_file_id"])
+    assert (len(done) + len(failed), bool(done), bool(failed)) == (64, True, True)
+    assert all(int(line["response"]["body"]["choices"][0]["message"]["content"]) > 92 for line in done)
+
+
+@pytest.mark.parametrize(
+    ("url", "model"),
+    [("/v1/audio/transcriptions", "openai/gpt-oss-20b"), ("/v1/chat/completions", "whisper-large-v3")],
+)
+def test_a_model_does_only_what_it_can(desk: Desk, url: str, model: str) -> None:
+    """A chat model does not listen, and one that listens does not chat."""
+    line = json.loads(request_line("x", "hello", model=model)) | {"url": url}
+    line["body"]["url"] = "https://example.com/a.mp3"
+    if "audio" in url:
+        del line["body"]["messages"]
+    (failed,) = desk.lines(desk.run(json.dumps(line))["error_file_id"])
+    assert "does not support" in failed["response"]["body"]["error"]["message"]
+
+
 def refused_chat(reply: httpx.Response) -> dict[str, Any]:
     """The error of a chat reply that must be a 400."""
     assert reply.status_code == 400, reply.text

@@ -156,6 +156,10 @@ def test_a_batch_keeps_the_rules_it_was_created_under(home: Path) -> None:
     assert other.look(batch) == desk.look(batch)
     (line,) = other.lines(other.look(batch)["error_file_id"])
     assert line["error"] is None
+    batch = desk.create(lines_of("a"))
+    hasty = Desk(home, timestamps="null")
+    hasty.now = desk.now
+    assert hasty.ask("POST", f"/batches/{batch['id']}/cancel").json()["cancelling_at"] is not None
 
 
 def test_every_rule_is_explained_and_has_its_test() -> None:

@@ -148,6 +148,11 @@ HOSTILE: dict[str, Any] = {
     "a wrong bound": {"type": "string", "minLength": "x"},
     "an endless text": {"type": "string", "minLength": 10**9},
     "an endless list": {"type": "array", "minItems": 10**9},
+    "a long list of long texts": {
+        "type": "array",
+        "minItems": 2_000,
+        "items": {"type": "string", "minLength": 20_000},
+    },
     "many lists": {"type": "array", "minItems": 1_000, "items": {"type": "array", "minItems": 1_000}},
     "a huge pattern": {"type": "string", "pattern": "((a{1000}){1000}){1000}"},
     "a wild pattern": {"type": "string", "pattern": "(((a*)*)*)*"},
@@ -173,7 +178,7 @@ HOSTILE: dict[str, Any] = {
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_what_cannot_be_filled_is_said_in_one_line(name: str) -> None:
-    """No odd schema hangs, is fetched, is run, or is answered with something that does not fit."""
+    """None of these hangs, is fetched, is run, or is answered with something that does not fit."""
     for _ in range(2):
         with pytest.raises(OddSchema) as met:
             fitting(HOSTILE[name], 0)

@@ -165,7 +165,7 @@ class _Desk:
     # Batches
 
     async def create(self, request: Request) -> Response:
-        return json_response(await run_in_threadpool(self._batches.create, await _body(request)))
+        return json_response(await run_in_threadpool(self._batches.create, await _typed(request, dict)))
 
     def batches(self, request: Request) -> Response:
         ids = request.query_params.getlist("id")
@@ -192,15 +192,12 @@ class _Desk:
         return json_response(model)
 
     async def chat(self, request: Request) -> Response:
-        asked = await _body(request)
-        if not isinstance(asked, dict):
-            raise invalid("The body must be a JSON object.")
-        return await run_in_threadpool(self._answered, asked)
+        return await run_in_threadpool(self._answered, await _typed(request, dict))
 
     def _answered(self, asked: dict[str, Any]) -> Response:
-        prompt, at = replies.prompt_of(asked), self._now()
+        prompt, at = bodies.prompt_of(asked), self._now()
         marks = faults.marks_in(prompt)
-        failure = replies.error_of(replies.CHAT, asked, marks, self.rules)
+        failure = replies.error_of(bodies.CHAT, asked, marks, self.rules)
         if failure is not None:
             return json_response({"error": failure.error}, failure.status)
         request_id = self._store.ids.new("req_", at)
@@ -246,13 +243,6 @@ class _Content(FileResponse):
         await super().__call__({**scope, "headers": headers}, receive, send)
 
 
-async def _body(request: Request) -> Any:
-    try:
-        return msgspec.json.decode(await request.body())
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        raise invalid("The body is not valid JSON.") from None
-
-
 async def _typed(request: Request, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(await request.body(), type=kind)
@@ -266,7 +256,7 @@ def too_large(most_bytes: int) -> Refusal:
 
 
 def _refuse_malformed(file: Any) -> None:
-    for raw in file:
+    for raw in iter(lambda: file.readline(intake.MOST_LINE_BYTES + 1), b""):
         try:
             if not raw.isspace():
                 intake.read_line(raw)
@@ -280,7 +270,7 @@ def _refuse_malformed(file: Any) -> None:
 async def _refused(request: Request, error: Exception) -> Response:
     if not isinstance(error, Refusal):
         raise error
-    return json_response(error.envelope, error.status, error.headers)
+    return json_response(error.envelope, error.status)
 
 
 async def _disk_failed(request: Request, error: Exception) -> Response:

@@ -15,8 +15,8 @@ from typing import Any
 
 import msgspec
 
-from . import faults, intake, replies, results
-from .refusals import Refusal, invalid
+from . import bodies, faults, intake, results
+from .refusals import Refusal, invalid, not_found
 from .rules import Rules
 from .store import Store
 from .timeline import Batch, Settled, Standing, late_s, standing
@@ -37,31 +37,28 @@ class Batches:
         self._store, self._now, self._pace_s, self._rules = store, now, pace_s, rules
         self._settled: set[str] = set()
 
-    def create(self, asked: Any) -> dict[str, Any]:
-        """Read the file once and store the batch. Returns it as `validating`, whatever the pace.
+    def create(self, asked: dict[str, Any]) -> dict[str, Any]:
+        """Read the file once and store the batch. Returns it as it begins, whatever the pace.
 
         Raises Refusal: 500 after the batch was stored, where `[[create-500]]` asks for it.
         """
         store, rules, at = self._store, self._rules, self._now()
-        if not isinstance(asked, dict):
-            raise invalid("The body must be a JSON object.")
         window_s, file_id = _window_s(asked, rules), _input_file_id(asked)
         endpoint, metadata = _endpoint(asked), _metadata(asked)
         batch_id = store.ids.new("batch_", at)
         try:
             if store.file(file_id).purpose != "batch":
                 raise invalid("The input file must be uploaded with the purpose `batch`.", "input_file_id")
-            store.begin_work(batch_id, file_id)
         except Refusal as gone:
             if gone.status != 404:
                 raise
             raise invalid(f"Cannot find file `{file_id}`.", "input_file_id") from None
         try:
+            store.begin_work(batch_id, file_id)
             batch = self._taken_in(asked, batch_id, file_id, endpoint, metadata, at, window_s)
         except BaseException:
             store.end_work(batch_id)
             raise
-        self._arm(batch)
         if "[[create-500]]" in batch.marks:
             raise Refusal(500, "Internal Server Error", "internal_server_error", kind="internal_server_error")
         return self._shown(batch, standing(batch, _NOT_YET))
@@ -103,10 +100,13 @@ class Batches:
             error_file_id=store.ids.new("file_", at),
             rules=rules,
         )
+        if taken.has_output:
+            self._arm(batch)
         store.save_batch(batch)
         return batch
 
     def _arm(self, batch: Batch) -> None:
+        """Before the batch is stored, because too many faults are a reason to refuse it."""
         where = f"GET /files/{batch.output_file_id}/content"
         if "[[reset-download]]" in batch.marks:
             self._store.arm(faults.Armed("reset_reply", on=where))
@@ -162,7 +162,7 @@ class Batches:
                 400, f"A batch that is {stands.status} cannot be cancelled.", "batch_not_cancellable"
             )
         shown = self.look(batch_id)
-        if self._rules.timestamps == "null":
+        if batch.rules.timestamps == "null":
             shown["cancelling_at"] = None
         return shown
 
@@ -188,7 +188,10 @@ class Batches:
                 if batch.turned_down:
                     settled = Settled(0, 0, has_output=False, has_errors=False)
                 else:
-                    settled = self._write_results(batch, end)
+                    try:
+                        settled = self._write_results(batch, end)
+                    except FileNotFoundError:  # somebody took its work away: that costs this batch alone
+                        raise not_found("batch", batch_id) from None
                 batch = msgspec.structs.replace(batch, settled=settled)
                 store.save_batch(batch)
                 store.end_work(batch_id)
@@ -270,7 +273,7 @@ class Batches:
             return intake.failed_among(self._store.order_path(batch.id), batch.total, answered)
         except FileNotFoundError:  # settled by somebody else since it was read
             settled = self._store.batch(batch.id).settled
-            return settled.failed if settled is not None else 0
+            return min(settled.failed, answered) if settled is not None else 0
 
 
 def _errors(batch: Batch, stands: Standing) -> Any:
@@ -308,8 +311,8 @@ def _input_file_id(asked: dict[str, Any]) -> str:
 
 def _endpoint(asked: dict[str, Any]) -> str:
     endpoint = asked.get("endpoint")
-    if endpoint != replies.CHAT:  # the guide's audio batches, too, are created with this one
-        raise invalid(f"`endpoint` must be `{replies.CHAT}`.", "endpoint")
+    if endpoint != bodies.CHAT:  # the guide's audio batches, too, are created with this one
+        raise invalid(f"`endpoint` must be `{bodies.CHAT}`.", "endpoint")
     return str(endpoint)
 
 

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import zlib
 from collections.abc import Callable, Iterable
 from typing import Any
 
 from . import shaped
-from .models import DECOMMISSIONED, MODELS, SEES, STRICT
+from .models import DECOMMISSIONED, HEARS, MODELS, SEES, STRICT
 from .refusals import error_object
 from .rules import Rules
 
@@ -40,10 +41,10 @@ def fault_of(url: str, body: dict[str, Any], rules: Rules) -> RowError | None:
     model = body.get("model")
     if not isinstance(model, str) or model not in MODELS:
         return model_fault(model, rules)
+    if (url in AUDIO) != (model in HEARS):
+        return invalid(f"The model `{model}` does not support {url.rpartition('/v1/')[2]}", "model")
     if url in AUDIO:
         return None if isinstance(body.get("url"), str) else invalid("`url` is missing", "url")
-    if MODELS[model]["max_completion_tokens"] < 1_000:
-        return invalid(f"The model `{model}` does not support chat completions", "model")
     messages = body.get("messages")
     if fault := _messages_fault(messages, sees=model in SEES):
         return invalid(fault, "messages")
@@ -106,6 +107,22 @@ def wants_json(body: dict[str, Any]) -> bool:
 def tokens(text: str) -> int:
     """One for every four characters, rounded up."""
     return (len(text) + 3) // 4
+
+
+def prompt_of(body: dict[str, Any]) -> str:
+    """The text that the reply is drawn from: the last user message's, its parts joined; or ""."""
+    messages = body.get("messages")
+    if not isinstance(messages, list):
+        return ""
+    for message in reversed(messages):
+        if isinstance(message, dict) and message.get("role") == "user":
+            return text_of(message.get("content"))
+    return ""
+
+
+def number_of(prompt: str) -> int:
+    """The number by which a prompt's reply is chosen."""
+    return zlib.crc32(prompt.encode("utf-8", "surrogatepass"))
 
 
 def text_of(content: Any) -> str:
@@ -199,9 +216,10 @@ _OF_A_MESSAGE = ("role", "content", "name", "tool_calls", "tool_call_id", "funct
 
 
 def _unsupported(name: str, known: Iterable[str]) -> str:
+    name = name[:200]
     meant = difflib.get_close_matches(name, known, 1)
     hint = f", did you mean '{meant[0]}'?" if meant else ""
-    return f"property '{name[:200]}' is unsupported{hint}"
+    return f"property '{name}' is unsupported{hint}"
 
 
 def _messages_fault(messages: Any, *, sees: bool) -> str:
@@ -265,7 +283,7 @@ def _format_fault(body: dict[str, Any]) -> RowError | None:
     try:
         fault = shaped.strict_fault(schema) if asked.get("strict") else ""
         if not fault:
-            shaped.fitting(schema, 0)
+            shaped.fitting(schema, number_of(prompt_of(body)))
     except shaped.OddSchema as exc:
         fault = str(exc)
     if fault:

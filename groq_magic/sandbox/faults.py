@@ -56,7 +56,7 @@ LATE_S = 2.0
 _ON = re.compile(r"(GET|POST|DELETE|\*) +(?:/openai/v1)?([/*].*)", re.ASCII | re.IGNORECASE | re.DOTALL)
 
 
-class Armed(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=False):
+class Armed(msgspec.Struct, forbid_unknown_fields=True):
     """A fault that waits for its next `times` requests. `on` is "METHOD /path" below /openai/v1, with `*`."""
 
     fault: str

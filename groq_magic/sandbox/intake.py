@@ -18,7 +18,7 @@ from typing import Any
 
 import msgspec
 
-from . import replies
+from . import bodies, replies
 from .faults import marks_in
 from .refusals import error_object
 from .rules import Rules
@@ -89,12 +89,13 @@ def failed_among(path: Path, total: int, answered: int) -> int:
 
 @dataclasses.dataclass(frozen=True)
 class Intake:
-    """What the one reading of a file found. A file that is `turned_down` has no order."""
+    """What the one reading of a file found. The order of a file that is `turned_down` is of no use."""
 
     errors: list[dict[str, Any]]
     turned_down: bool
     order: Order
     marks: list[str]
+    has_output: bool  # whether any row will be answered, if the batch has the time
 
 
 _ANSWERED, _FAILED, _LOST = range(3)
@@ -143,7 +144,7 @@ class _Reading:
 
     def _fate(self, raw: bytes) -> int:
         line = read_line(raw, self._url)
-        marks = marks_in(replies.prompt_of(line.body))
+        marks = marks_in(bodies.prompt_of(line.body))
         if "[[invalid]]" in marks:
             self.turned_down = True
             raise bad_method("GET", line.custom_id)
@@ -175,7 +176,8 @@ def take_in(path: Path, seed: str, endpoint: str, rules: Rules) -> Intake:
         if not reading.offsets:
             reading.turn_down(Fault("empty_file", "The file holds no request."), None)
     order = _shuffled(reading.offsets, reading.lengths, reading.fates, seed)
-    return Intake(reading.errors, reading.turned_down, order, sorted(reading.marks))
+    answered = not reading.turned_down and _ANSWERED in reading.fates
+    return Intake(reading.errors, reading.turned_down, order, sorted(reading.marks), answered)
 
 
 def duplicate(custom_id: str) -> Fault:
@@ -216,7 +218,7 @@ def read_line(raw: bytes, only_url: str | None = None) -> Line:
     return line
 
 
-_URLS = (replies.CHAT, *replies.AUDIO)
+_URLS = (bodies.CHAT, *bodies.AUDIO)
 
 
 _decoder = msgspec.json.Decoder(Line)

@@ -36,6 +36,7 @@ MODELS: dict[str, dict[str, Any]] = {
 # https://console.groq.com/docs/structured-outputs: which hold `strict`; /docs/vision: which take images
 STRICT = frozenset({"openai/gpt-oss-20b", "openai/gpt-oss-120b", "qwen/qwen3.8-27b"})
 SEES = frozenset({"qwen/qwen3.8-27b"})
+HEARS = frozenset({"whisper-large-v3", "whisper-large-v3-turbo"})
 
 # Shut down: https://console.groq.com/docs/deprecations
 DECOMMISSIONED = frozenset(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 
@@ -17,10 +16,9 @@ class Refusal(Exception):
         param: str | None = None,
         *,
         kind: str = "invalid_request_error",
-        headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(message)
-        self.status, self.headers = status, dict(headers or {})
+        self.status = status
         self.envelope = {"error": error_object(message, kind, code, param)}
 
 
@@ -31,7 +29,7 @@ def error_object(message: str, kind: str, code: str | None, param: str | None) -
 
 
 def not_found(kind: str, its_id: str) -> Refusal:
-    """404: there is no such file, batch or model. Groq's own words for it are not documented."""
+    """404: there is no such file or batch. Groq's own words for it are not documented."""
     return Refusal(404, f"The {kind} `{its_id}` does not exist.", f"{kind}_not_found")
 
 

@@ -6,19 +6,16 @@ A reply says that it comes from the sandbox: in its words where they are free, a
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterator
 from typing import Any
 
 import msgspec
 
 from . import bodies
-from .bodies import AUDIO, CHAT, RowError, error, limit_of, prompt_tokens, text_of, tokens, wants_json
+from .bodies import CHAT, RowError, error, limit_of, number_of, prompt_of, prompt_tokens, tokens, wants_json
 from .faults import MARKS
 from .rules import Rules
 from .shaped import fitting
-
-__all__ = ["AUDIO", "CHAT", "completion", "error_of", "prompt_of", "stream", "tokens", "transcript"]
 
 _SENTENCES = (
     "your prompt begins with “{head}”.",
@@ -27,17 +24,6 @@ _SENTENCES = (
     "“{longest}” is the word that stays in mind.",
     "“{head}” opens a prompt of {size} characters.",
 )
-
-
-def prompt_of(body: dict[str, Any]) -> str:
-    """The text that the reply is drawn from: the last user message's, its parts joined; or ""."""
-    messages = body.get("messages")
-    if not isinstance(messages, list):
-        return ""
-    for message in reversed(messages):
-        if isinstance(message, dict) and message.get("role") == "user":
-            return text_of(message.get("content"))
-    return ""
 
 
 def error_of(url: str, body: dict[str, Any], marks: frozenset[str], rules: Rules) -> RowError | None:
@@ -114,7 +100,10 @@ def completion(
         "usage": usage,
         "usage_breakdown": None,
         "system_fingerprint": "fp_sandbox",
-        "x_groq": {"id": request_id, "seed": seed if isinstance(seed, int) else _number(prompt) & 0x7FFFFFFF},
+        "x_groq": {
+            "id": request_id,
+            "seed": seed if isinstance(seed, int) else number_of(prompt) & 0x7FFFFFFF,
+        },
         "service_tier": tier,
     }
 
@@ -165,7 +154,7 @@ def _content(body: dict[str, Any], marks: frozenset[str], prompt: str) -> str:
     if wants_json(body):
         wanted = body["response_format"]
         if wanted["type"] == "json_schema":
-            return fitting(bodies.schema_of(wanted), _number(prompt))
+            return fitting(bodies.schema_of(wanted), number_of(prompt))
         return msgspec.json.encode({"sandbox": _sentence(prompt)}).decode()
     return f"Sandbox reply, no model was asked: {_sentence(prompt)}"
 
@@ -179,8 +168,6 @@ def _sentence(prompt: str) -> str:
         return "your prompt has no words."
     head = " ".join(words[:6]).strip(".,;:")[:60]
     longest = max(words, key=len).strip(".,;:!?\"'()")[:40]
-    return _SENTENCES[_number(prompt) % len(_SENTENCES)].format(head=head, longest=longest, size=len(prompt))
-
-
-def _number(text: str) -> int:
-    return zlib.crc32(text.encode("utf-8", "surrogatepass"))
+    return _SENTENCES[number_of(prompt) % len(_SENTENCES)].format(
+        head=head, longest=longest, size=len(prompt)
+    )

@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from . import replies
+from . import bodies, replies
 from .bodies import RowError
 from .faults import marks_in
 from .ids import time_part
@@ -51,7 +51,7 @@ def result_lines(batch: Batch, end: Standing, order: Order, uploaded: Path) -> I
             if place >= end.answered:
                 yield False, encode({**head, "response": None, "error": _EXPIRED}) + b"\n"
                 continue
-            prompt = replies.prompt_of(line.body)
+            prompt = bodies.prompt_of(line.body)
             marks = marks_in(prompt)
             if "[[lose]]" in marks:
                 continue
@@ -74,7 +74,7 @@ def _line(raw: bytes, *, failed: bool, batch: Batch) -> tuple[Line | None, RowEr
         return known, RowError(400, fault.error)
     if not failed:
         return line, None
-    marks = marks_in(replies.prompt_of(line.body))
+    marks = marks_in(bodies.prompt_of(line.body))
     error = replies.error_of(line.url, line.body, marks, batch.rules)
     return line, error or RowError(400, duplicate(line.custom_id).error)
 
@@ -90,7 +90,7 @@ def _response(
     rules: Rules, line: Line, marks: frozenset[str], prompt: str, salt: str, moment: str, at: int
 ) -> dict[str, Any]:
     request_id = f"req_{moment}{salt[16:32]}"
-    if line.url in replies.AUDIO:
+    if line.url in bodies.AUDIO:
         body = replies.transcript(line.body, request_id)
     else:
         body = replies.completion(

@@ -44,8 +44,8 @@ def serve(
         raise SystemExit('The sandbox on a socket needs uvicorn: pip install "groq_magic[sandbox]"') from None
     if not token and not _is_loopback(host):
         raise SystemExit(
-            f"{host} can be reached from other machines: give a --token that clients must send as their key, "
-            "or leave --host out."
+            f"{host or 'Every address'} can be reached from other machines: give a --token that clients must "
+            "send as their key, or leave --host out."
         )
 
     class HangingUp(H11Protocol):
@@ -94,6 +94,8 @@ def _listen(host: str, port: int) -> socket.socket:
 
 def _is_loopback(host: str) -> bool:
     """Whether only this machine reaches the address: every one that a name stands for."""
+    if not host:
+        return False  # an empty one is every address there is
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except OSError:

@@ -24,6 +24,7 @@ VARIETY = 64  # so many values for one schema; a number is taken modulo this
 _ATTEMPTS = 24
 _MOST_NODES = 5_000
 _LONGEST_TEXT, _LONGEST_LIST = 20_000, 2_000
+_MOST_CHARACTERS = 200_000
 _SHALLOW, _DEEPEST = 5, 24
 
 _FORMATS = {
@@ -175,7 +176,7 @@ class _Making:
     def __init__(self, root: Any, number: int, attempt: int) -> None:
         self._root, self._number, self._attempt = root, number, attempt
         self._chance = _Chance(f"{number} {attempt}")
-        self._nodes, self._choices = 0, 0
+        self._nodes, self._choices, self._characters = 0, 0, 0
 
     def value(self, schema: Any, depth: int = 0) -> Any:
         self._nodes += 1
@@ -197,7 +198,11 @@ class _Making:
                 return self._one_of([True, False])
             case "null":
                 return None
-        return self._text(schema)
+        text = self._text(schema)
+        self._characters += len(text)
+        if self._characters > _MOST_CHARACTERS:
+            raise _Unfillable(f"it asks for more than {_MOST_CHARACTERS:,} characters")
+        return text
 
     def _one_of(self, choices: Any) -> Any:
         if not choices:

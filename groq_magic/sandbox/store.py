@@ -91,7 +91,9 @@ class Store:
     def _settle_in(self) -> _StoreFacts:
         facts, folders = self._home / "store.json", (self._files, self._batches, self._work, self._aside)
         self._home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if not facts.exists():
+        if facts.exists():
+            self._read(facts)
+        else:
             ours = {"lock", facts.name, *(folder.name for folder in folders if self._is_new(folder))}
             others = sorted(path.name for path in self._home.iterdir() if path.name not in ours)
             if others and not facts.exists():  # another process may have made it a home meanwhile
@@ -102,12 +104,15 @@ class Store:
             if not facts.exists():
                 at = self._machine_now()
                 self._write(facts, _StoreFacts(self.ids.new("sandbox_", at), self.ids.new("project_", at)))
-            try:
-                read = msgspec.json.decode(facts.read_bytes(), type=_StoreFacts)
-            except (msgspec.MsgspecError, UnicodeDecodeError):
-                raise self._not_a_store(f"has a {facts.name} that is none of ours") from None
+            read = self._read(facts)
             self._sweep()
         return read
+
+    def _read(self, facts: Path) -> _StoreFacts:
+        try:
+            return msgspec.json.decode(facts.read_bytes(), type=_StoreFacts)
+        except _UNREADABLE:
+            raise self._not_a_store(f"has a {facts.name} that is none of ours") from None
 
     def _is_new(self, folder: Path) -> bool:
         """Whether nothing is in there but what another process writes that makes this home."""
@@ -156,7 +161,8 @@ class Store:
 
     def disarm(self) -> None:
         """No fault waits any longer."""
-        (self._home / "faults.json").unlink(missing_ok=True)
+        with self.lock():
+            (self._home / "faults.json").unlink(missing_ok=True)
 
     def meet(self, method: str, path: str) -> Armed | None:
         """The first armed fault that waits for this request, counted down; None as a rule."""
@@ -171,7 +177,7 @@ class Store:
                 if left:
                     self._write(self._home / "faults.json", left)
                 else:
-                    self.disarm()
+                    (self._home / "faults.json").unlink()
             return met
 
     # Files
