@@ -6,16 +6,20 @@ import math
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping
+from array import array
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from groq_magic import api, keys, loop, prompts, shards, wire
-from groq_magic.answers import Answers, Rows, Source, Verbs
-from groq_magic.errors import InputError, KeyMissing
-from groq_magic.job import NAMELESS, Job, Shard, Snapshot
+import filelock
+
+from groq_magic import api, keys, loop, policy, prompts, reuse, shards, wire
+from groq_magic.answers import Answers, Lent, Rows, Source, Verbs
+from groq_magic.answers.reading import CUT, UNANSWERED
+from groq_magic.errors import InputError, KeyMissing, StillRunning
+from groq_magic.job import NAMELESS, Job, Loan, Shard, Snapshot
 from groq_magic.keys import Service
 from groq_magic.ledger import Ledger, default_home, new_job_id
 from groq_magic.pipeline import Run
@@ -44,6 +48,7 @@ class Settings:
     window: str = "24h"
     options: Mapping[str, Any] | None = None
     shard_rows: int = shards.MAX_LINES
+    take: int = 1
 
 
 @dataclass(frozen=True)
@@ -253,12 +258,158 @@ def send(
             window=settings.window,
             prompts=sum(cut.lines for cut in cuts),
             content=shards.content_hash(cuts),
+            take=settings.take,
         )
-        job = book.add(draft, cuts, folder)
-    # Said on the card where nothing of this submission is sent now.
-    earlier = job.job_id != job_id and all(shard.batch_id for shard in book.shards(job.job_id))
-    reused_from = job.created_at if earlier else None
-    return carry(job, name, frame=asked.frame, service=lambda: where, reused_from=reused_from, bind=bind)
+        job = _put_down(draft, cuts, folder, settings.shard_rows)
+    asked_now = 0
+    if job.job_id != job_id and _at_rest(job.job_id) and _some_unanswered(job.job_id):
+        rows = _read(job)
+        asked_now = _ask_again(job, rows, rows.unanswered())
+    reused = _reused(job, asked_now, new=job.job_id == job_id)
+    return carry(job, name, frame=asked.frame, service=lambda: where, reused=reused, bind=bind)
+
+
+def _put_down(draft: Job, cuts: list[shards.Cut], folder: Path, shard_rows: int) -> Job:
+    """The submission on the ledger, with what earlier jobs have of it; or the earlier job that it is."""
+    book = ledger()
+    if (same := book.same(draft)) is not None:
+        return same
+    loans = reuse.find(draft, cuts, book, _driven)
+    if loans:
+        cuts = reuse.left_over(cuts, loans, folder, shard_rows)
+    return book.add(draft, cuts, folder, loans)
+
+
+def _driven(job_id: str) -> bool:
+    """Whether a process carries this job now."""
+    with _lock:
+        run = _runs.get(job_id)
+    if run is not None and run.begun and not run.rows.finished.done():
+        return True
+    lock = filelock.FileLock(ledger().lock_path(job_id))
+    try:
+        lock.acquire(blocking=False)
+    except filelock.Timeout:
+        return True
+    lock.release()
+    return False
+
+
+@dataclass(frozen=True)
+class Reused:
+    """How many rows are not sent now, and when the first of them were asked for."""
+
+    rows: int = 0
+    since: float | None = None
+
+
+def _reused(job: Job, asked_now: int, *, new: bool) -> Reused:
+    book = ledger()
+    if not new:
+        sent = all(shard.batch_id for shard in book.shards(job.job_id))
+        return Reused(job.prompts - asked_now, job.created_at) if sent else Reused()
+    loans = [(len(loan.rows), book.job(loan.lender).created_at) for loan in book.loans(job.job_id)]
+    return Reused(sum(n for n, _ in loans), min(at for _, at in loans)) if loans else Reused()
+
+
+# --- asking again ------------------------------------------------------------------------------------
+
+
+def _ask_again(
+    job: Job, rows: Rows, again: list[int], fields: Mapping[str, Any] | None = None, model: str = ""
+) -> int:
+    """Has rows of a job asked again, by a job of their own that lends it the answers; how many are sent.
+
+    `fields` are changes to Groq's body; without any, the requests are the same ones, sent once more.
+    """
+    if not again:
+        return 0
+    book, job_id, fields = ledger(), new_job_id(), fields or {}
+    before = [book.job(loan.lender).attempt for loan in book.loans(job.job_id) if loan.kind == "retry"]
+    with book.cutting(job_id) as folder:
+        cuts = reuse.again(rows, again, folder, job.endpoint, fields)
+        draft = replace(
+            job,
+            job_id=job_id,
+            created_at=time.time(),
+            key_fingerprint=service().key_fingerprint,
+            notebook=notebook(),
+            model=model or job.model,
+            prompts=len(again),
+            content=shards.content_hash(cuts),
+            attempt=1 if fields else 1 + max([1, *before]),
+            cancel_requested_at=None,
+            stopped=None,
+        )
+        # What is changed may have been asked before; what is not, is meant to be asked once more.
+        lender = _put_down(draft, cuts, folder, shards.MAX_LINES) if fields else book.add(draft, cuts, folder)
+    loan = Loan(lender.job_id, "retry", time.time(), array("I", again), array("I", range(len(again))))
+    book.lend(job.job_id, loan)
+    if fields and lender.job_id != job_id and _at_rest(lender.job_id):
+        rows = _read(lender)
+        return _ask_again(lender, rows, [row for row in range(len(again)) if rows.status[row] in UNANSWERED])
+    return len(again)
+
+
+def _at_rest(job_id: str) -> bool:
+    """Whether nothing more will come of a job by itself, nor of those that lend to it."""
+    book = ledger()
+    return _complete(book.shards(job_id)) and all(_at_rest(loan.lender) for loan in book.loans(job_id))
+
+
+def _some_unanswered(job_id: str) -> bool:
+    """Whether there may be rows that ended without an answer; reading them tells."""
+    book = ledger()
+    return any(shard.unanswered for shard in book.shards(job_id)) or any(
+        _some_unanswered(loan.lender) for loan in book.loans(job_id)
+    )
+
+
+def _read(job: Job) -> Rows:
+    """The rows of a job at rest: those that are here, or read from disk now."""
+    book = ledger()
+    run = _runs.get(job.job_id)
+    if run is not None and run.rows.done and len(run.rows.lent) == len(book.loans(job.job_id)):
+        return run.rows
+    rows = _rows(job, [_read(book.job(loan.lender)) for loan in book.loans(job.job_id)])
+    for shard in book.shards(job.job_id):
+        for kind in ("output", "error"):
+            if (path := book.result_path(job.job_id, shard.number, kind)).exists():
+                rows.collect(shard.number, path)
+        rows.close(shard.number, *policy.ending(shard))
+    for lent in rows.lent:
+        rows.borrow(lent)
+    return rows
+
+
+def retry(answers: Answers, picked: Sequence[int], **changes: Any) -> int:
+    """Sends again what has no answer among these rows, changed as `changes` says; how many are sent.
+
+    `changes` are those of `submit`: model, temperature, max_tokens, extra. What was cut off is sent, too, if
+    `max_tokens` rises. All Answers over these rows fill in place. Raises StillRunning while the batch runs.
+    """
+    known = ("model", "temperature", "max_tokens", "extra")
+    if unknown := [name for name in changes if name not in known]:
+        raise InputError(f"retry knows no {unknown[0]!r}; it takes {', '.join(known)}.")
+    job = ledger().job(answers.job_id)
+    if not answers.done or not _at_rest(job.job_id):
+        raise StillRunning("Not all of it has ended: wait for it, or run its cell again, then retry.")
+    model = changes.pop("model", None)
+    fields = body_options(**changes) | ({"model": model} if model else {})
+    rows, most = _read(job), fields.get("max_completion_tokens", 0)
+
+    def raised(row: int) -> bool:
+        return bool(most > rows.request(row).body.get("max_completion_tokens", math.inf))
+
+    again = [
+        row
+        for row in sorted(picked)
+        if rows.status[row] in UNANSWERED or (rows.status[row] == CUT and most and raised(row))
+    ]
+    sent = _ask_again(job, rows, again, fields, model or "")
+    if again:
+        _begin(_ensure(job, lambda: _service_of(job)))
+    return sent
 
 
 def plan(asked: Prompts, settings: Settings) -> Plan:
@@ -294,40 +445,72 @@ def carry(
     *,
     frame: object | None = None,
     service: Callable[[], Service] | None = None,
-    reused_from: float | None = None,
+    reused: Reused | None = None,
     bind: Callable[[Answers], None] = lambda answers: None,
 ) -> Answers:
     """Starts carrying a job, or joins whoever does in this process; Answers over its rows."""
+    run = _ensure(job, service or (lambda: _service_of(job)))
+    if name:
+        ledger().name(notebook(), name, job.job_id)
+    verbs = _verbs(job.job_id, run, name or NAMELESS, reused or Reused())
+    answers = Answers(name or NAMELESS, run.rows, verbs, frame=frame)
+    bind(answers)
+    _begin(run)
+    return answers
+
+
+def _ensure(job: Job, service: Callable[[], Service]) -> Run:
+    """The run of a job in this process, made where there is none or where there is more to do."""
     book = ledger()
     with _lock:
         run = _runs.get(job.job_id)
-        if run is None or (run.rows.done and not _complete(book.shards(job.job_id))):
-            run = _runs[job.job_id] = _run(job, service or (lambda: _service_of(job)))
-    if name:
-        book.name(notebook(), name, job.job_id)
-    answers = Answers(name or NAMELESS, run.rows, _verbs(run, name or NAMELESS, reused_from), frame=frame)
-    bind(answers)
+        if run is not None and not run.rows.done:
+            return run
+        loans = book.loans(job.job_id)
+        if run is not None and _complete(book.shards(job.job_id)):
+            if len(run.rows.lent) == len(loans) and all(lender.rows.done for lender in run.lenders):
+                return run
+            rows, view = run.rows, run.view
+            lenders = [_ensure(book.job(loan.lender), service) for loan in loans]
+            rows.reopen([_lent(loan, lender.rows) for loan, lender in zip(loans, lenders, strict=True)])
+        else:
+            lenders = [_ensure(book.job(loan.lender), service) for loan in loans]
+            rows = _rows(job, [lender.rows for lender in lenders])
+            view = View(job.job_id, book, rows)
+            rows.describe = view.how_far
+        run = Run(job.job_id, book, rows, lambda: _connect(service()), view)
+        run.lenders = lenders
+        _runs[job.job_id] = run
+        return run
+
+
+def _begin(run: Run) -> None:
+    """Starts a run, and first those that lend to it."""
+    for lender in run.lenders:
+        _begin(lender)
     with _lock:
         if not run.begun:
             run.begun = True
             loop.submit(run.run())
-    return answers
 
 
 def _complete(found: list[Shard]) -> bool:
     return all(shard.state in ("collected", "cancelled") for shard in found)
 
 
-def _run(job: Job, service: Callable[[], Service]) -> Run:
+def _rows(job: Job, lenders: list[Rows]) -> Rows:
+    """The rows of a job, none of them filled yet; `lenders` are the rows of those that its loans name."""
     book = ledger()
     sources = [
-        Source(shard.number, book.shard_path(job.job_id, shard.number), shard.rows, shard.prefix)
-        for shard in book.shards(job.job_id)
+        Source(shard.number, book.shard_path(job.job_id, shard.number), rows, shard.prefix)
+        for shard, rows in zip(book.shards(job.job_id), book.rows(job.job_id), strict=True)
     ]
-    rows = Rows(job.job_id, job.prompts, sources)
-    view = View(job.job_id, book, rows)
-    rows.describe = view.how_far
-    return Run(job.job_id, book, rows, lambda: _connect(service()), view)
+    loans = zip(book.loans(job.job_id), lenders, strict=True)
+    return Rows(job.job_id, job.prompts, sources, [_lent(loan, rows) for loan, rows in loans])
+
+
+def _lent(loan: Loan, lender: Rows) -> Lent:
+    return Lent(lender, loan.rows, loan.lender_rows, retry=loan.kind == "retry", ids=loan.ids)
 
 
 def _connect(where: Service) -> tuple[api.Groq, Poller]:
@@ -338,22 +521,42 @@ def _connect(where: Service) -> tuple[api.Groq, Poller]:
     return _connections[where]
 
 
-def _verbs(run: Run, name: str, reused_from: float | None) -> Verbs:
+def _verbs(job_id: str, run: Run, name: str, reused: Reused) -> Verbs:
+    def now() -> Run:
+        """The run that carries the job now: a retry is another one, over the same rows."""
+        return _runs.get(job_id, run)
+
+    def cancel() -> Future[None]:
+        for lender, lent in zip(now().lenders, now().rows.lent, strict=False):
+            if lent.retry:
+                loop.submit(lender.cancel())
+        return loop.submit(now().cancel())
+
     def watch(observer: Observer) -> None:
         # One batch may be held under several names.
         def seen(snapshot: Snapshot) -> None:
-            observer(replace(snapshot, name=name, reused_from=reused_from))
+            observer(replace(snapshot, name=name, reused=reused.rows, reused_from=reused.since))
 
         loop.run(run.view.watch(seen))
 
     return Verbs(
         watch=watch,
-        check_now=lambda: loop.submit(run.check_now()),
-        cancel=lambda: loop.submit(run.cancel()),
+        check_now=lambda: loop.submit(now().check_now()),
+        cancel=cancel,
+        retry=retry,
         settle=run.view.settle,
         status=lambda: run.view.snapshot().status,
-        batch_ids=lambda: list(run.view.snapshot().batch_ids),
+        batch_ids=lambda: _batch_ids(job_id),
     )
+
+
+def _batch_ids(job_id: str) -> list[str]:
+    """The batches that a job's answers come from: its own, then those of who lends to it."""
+    book = ledger()
+    found = [shard.batch_id for shard in book.shards(job_id) if shard.batch_id]
+    for loan in book.loans(job_id):
+        found += [batch_id for batch_id in _batch_ids(loan.lender) if batch_id not in found]
+    return found
 
 
 # --- afterwards --------------------------------------------------------------------------------------

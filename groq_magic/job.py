@@ -17,6 +17,7 @@ A state is on the ledger before the call it announces (`uploading`, `creating`),
 from __future__ import annotations
 
 import random
+from array import array
 from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -78,11 +79,23 @@ class Shard:
     output_file_id: str | None = None
     error_file_id: str | None = None
     reason: str | None = None
+    unanswered: int = 0  # rows that ended as expired or missing: a later run asks again
 
-    @property
-    def rows(self) -> range:
-        """The rows of the submission that this shard asks about."""
-        return range(self.first_row, self.first_row + self.lines)
+
+@dataclass(frozen=True)
+class Loan:
+    """Rows of a job that another job, the lender, asks about: `rows[n]` here is `lender_rows[n]` there.
+
+    `kind` is "reuse" for what was asked before, "retry" for what is asked again: such an answer counts where
+    it is one. `ids` are the user's own for these rows, if any.
+    """
+
+    lender: str
+    kind: Literal["reuse", "retry"]
+    at: float
+    rows: array[int]
+    lender_rows: array[int]
+    ids: tuple[str, ...] | None = None
 
 
 _STEPS: dict[str, Step] = {
@@ -148,6 +161,7 @@ class Snapshot:
     trouble: str | None = None
     stopped: str | None = None
     checked_at: float | None = None
+    reused: int = 0
     reused_from: float | None = None
     problems: tuple[Problem, ...] = ()
     first_prompt: str = ""
@@ -190,13 +204,16 @@ class Snapshot:
         return self.created_at + KEPT_S
 
 
-def phase(job: Job, shards: Sequence[Shard], settled: Container[int]) -> str:
-    """Where the job stands as a whole; `settled` holds the shards (numbers) whose rows all have their end."""
-    if job.stopped and not any(shard.batch_id for shard in shards):
+def phase(job: Job, shards: Sequence[Shard], settled: Container[int], lent: bool = False) -> str:
+    """Where the job stands as a whole; `settled` holds the shards (numbers) whose rows all have their end.
+
+    `lent` says that rows are waited for which another job asks about.
+    """
+    if job.stopped and not any(shard.batch_id for shard in shards) and not lent:
         return "not_sent"
     steps = {next_step(shard) for shard in shards if shard.number not in settled}
     if not steps:
-        return "done"
+        return "at_groq" if lent else "done"
     if steps & {"upload", "create", "search"}:
         return "sending"
     return "at_groq" if "watch" in steps else "collecting"

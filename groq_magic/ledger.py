@@ -15,12 +15,14 @@ for the owner alone.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sqlite3
 import threading
 import time
 import uuid
+from array import array
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
@@ -28,7 +30,7 @@ from pathlib import Path
 from typing import Any
 
 from groq_magic.errors import LedgerError
-from groq_magic.job import Job, Shard
+from groq_magic.job import Job, Loan, Shard
 from groq_magic.shards import Cut, content_of
 
 SCHEMA_VERSION = 2
@@ -45,15 +47,26 @@ CREATE TABLE jobs (
 CREATE TABLE shards (
     job_id TEXT NOT NULL REFERENCES jobs, number INTEGER NOT NULL, state TEXT NOT NULL,
     first_row INTEGER NOT NULL, lines INTEGER NOT NULL, size INTEGER NOT NULL,
-    prefix TEXT NOT NULL, content TEXT NOT NULL,
+    prefix TEXT NOT NULL, form TEXT NOT NULL, content TEXT NOT NULL,
     file_id TEXT, batch_id TEXT, status TEXT, completed INTEGER NOT NULL DEFAULT 0,
     failed INTEGER NOT NULL DEFAULT 0, created_at REAL, expires_at REAL, ended_at REAL,
-    output_file_id TEXT, error_file_id TEXT, reason TEXT, fingerprints BLOB NOT NULL,
+    output_file_id TEXT, error_file_id TEXT, reason TEXT, unanswered INTEGER NOT NULL DEFAULT 0,
+    fingerprints BLOB NOT NULL, row_map BLOB,
     PRIMARY KEY (job_id, number)
 );
 CREATE INDEX shards_by_batch ON shards (batch_id);
 CREATE TABLE seen (job_id TEXT NOT NULL, number INTEGER NOT NULL, word TEXT NOT NULL, at REAL NOT NULL);
 CREATE TABLE names (notebook TEXT NOT NULL, name TEXT NOT NULL, job_id TEXT NOT NULL, at REAL NOT NULL);
+"""
+
+# What version 2 has beyond version 1.
+_LOANS = """
+CREATE TABLE loans (
+    job_id TEXT NOT NULL REFERENCES jobs, lender TEXT NOT NULL REFERENCES jobs, kind TEXT NOT NULL,
+    at REAL NOT NULL, rows BLOB NOT NULL, lender_rows BLOB NOT NULL, ids TEXT,
+    UNIQUE (job_id, lender, kind)
+);
+CREATE INDEX shards_by_form ON shards (form);
 """
 
 _JOB = tuple(f.name for f in fields(Job))
@@ -117,7 +130,7 @@ class Ledger:
                     "or set GROQ_MAGIC_HOME to another folder."
                 )
             if version == 0:
-                for statement in _SCHEMA.split(";\n"):
+                for statement in (_SCHEMA + _LOANS).split(";\n"):
                     db.execute(statement)
             if version == 1:
                 self._from_1(db)
@@ -125,9 +138,13 @@ class Ledger:
         (self.home / "ledger.sqlite").chmod(0o600)
 
     def _from_1(self, db: sqlite3.Connection) -> None:
-        """Version 2: ids begin with a prefix of the shard's own, and a shard is known by its content."""
-        db.execute("ALTER TABLE shards ADD COLUMN prefix TEXT NOT NULL DEFAULT ''")
-        db.execute("ALTER TABLE shards ADD COLUMN content TEXT NOT NULL DEFAULT ''")
+        """Version 2: ids begin with the shard's prefix, a shard is known by its content, jobs lend rows."""
+        for column in ("prefix", "form", "content"):
+            db.execute(f"ALTER TABLE shards ADD COLUMN {column} TEXT NOT NULL DEFAULT ''")
+        db.execute("ALTER TABLE shards ADD COLUMN unanswered INTEGER NOT NULL DEFAULT 0")
+        db.execute("ALTER TABLE shards ADD COLUMN row_map BLOB")
+        for statement in _LOANS.split(";\n"):
+            db.execute(statement)
         found = db.execute("SELECT job_id, number, given_ids, fingerprints FROM shards").fetchall()
         for job_id, number, given, fingerprints in found:
             prefix = "" if given else f"{job_id}-{number}-"
@@ -210,19 +227,23 @@ class Ledger:
 
     # --- jobs ---------------------------------------------------------------------------------------
 
-    def add(self, job: Job, cuts: Sequence[Cut], folder: Path) -> Job:
+    def same(self, job: Job) -> Job | None:
+        """The job of the same requests to the same service, if there was one."""
+        found = self._jobs(
+            "service=? AND content=? AND sample=? AND take=? AND attempt=?",
+            (job.service, job.content, job.sample, job.take, job.attempt),
+        )
+        return found[0] if found else None
+
+    def add(self, job: Job, cuts: Sequence[Cut], folder: Path, loans: Sequence[Loan] = ()) -> Job:
         """Puts a job down with its shards and takes its folder over.
 
         If the same requests were submitted before to the same service, nothing is added and the earlier
         job comes back: two kernels that submit at one moment get one job.
         """
         with self._transaction() as db:
-            same = self._jobs(
-                "service=? AND content=? AND sample=? AND take=? AND attempt=?",
-                (job.service, job.content, job.sample, job.take, job.attempt),
-            )
-            if same:
-                return same[0]
+            if same := self.same(job):
+                return same
             _insert(db, "jobs", {key: getattr(job, key) for key in _JOB})
             for cut in cuts:
                 _insert(
@@ -236,10 +257,14 @@ class Ledger:
                         "lines": cut.lines,
                         "size": cut.size,
                         "prefix": cut.prefix,
+                        "form": cut.form,
                         "content": cut.content,
                         "fingerprints": cut.fingerprints,
+                        "row_map": None if cut.row_map is None else cut.row_map.tobytes(),
                     },
                 )
+            for loan in loans:
+                _lend(db, job.job_id, loan)
             folder.rename(self.folder(job.job_id))
         return job
 
@@ -277,6 +302,48 @@ class Ledger:
         )
         return [Shard(*row) for row in found]
 
+    def rows(self, job_id: str) -> list[Sequence[int]]:
+        """For each shard of a job, in order, the rows that it asks about."""
+        found = self._rows(
+            "SELECT first_row, lines, row_map FROM shards WHERE job_id=? ORDER BY number", (job_id,)
+        )
+        return [_ints(held) if held else range(first, first + lines) for first, lines, held in found]
+
+    def known(self, job: Job, form: str) -> Iterator[tuple[str, int, str, Sequence[int], bytes]]:
+        """Requests of this form that were put down for the job's service, sample and take, oldest first.
+
+        For each shard: its job, number and state, its rows and their fingerprints.
+        """
+        found = self._rows(
+            "SELECT job_id, number, shards.state FROM shards JOIN jobs USING (job_id) WHERE form=? AND "
+            "service=? AND sample=? AND take=? AND jobs.job_id!=? ORDER BY jobs.created_at, job_id, number",
+            (form, job.service, job.sample, job.take, job.job_id),
+        )
+        for job_id, number, state in found:
+            first, lines, held, prints = self._rows(
+                "SELECT first_row, lines, row_map, fingerprints FROM shards WHERE job_id=? AND number=?",
+                (job_id, number),
+            )[0]
+            yield job_id, number, state, _ints(held) if held else range(first, first + lines), prints
+
+    # --- loans --------------------------------------------------------------------------------------
+
+    def loans(self, job_id: str) -> list[Loan]:
+        """What a job has from others, in the order in which it was taken."""
+        found = self._rows(
+            "SELECT lender, kind, at, rows, lender_rows, ids FROM loans WHERE job_id=? ORDER BY rowid",
+            (job_id,),
+        )
+        return [
+            Loan(lender, kind, at, _ints(here), _ints(there), tuple(json.loads(ids)) if ids else None)
+            for lender, kind, at, here, there, ids in found
+        ]
+
+    def lend(self, job_id: str, loan: Loan) -> None:
+        """Writes down that a job has rows of another's; a second time changes nothing."""
+        with self._transaction() as db:
+            _lend(db, job_id, loan)
+
     def update_shard(self, shard: Shard, **facts: object) -> None:
         """Writes facts about a shard down, and when a state or a status of Groq's was first seen."""
         with self._transaction() as db:
@@ -308,6 +375,25 @@ class Ledger:
             (notebook,),
         )
         return [Named(name, self.job(job_id), at) for name, job_id, at in found]
+
+
+def _ints(held: bytes) -> array[int]:
+    found = array("I")
+    found.frombytes(held)
+    return found
+
+
+def _lend(db: sqlite3.Connection, job_id: str, loan: Loan) -> None:
+    values = (
+        job_id,
+        loan.lender,
+        loan.kind,
+        loan.at,
+        loan.rows.tobytes(),
+        loan.lender_rows.tobytes(),
+        json.dumps(loan.ids) if loan.ids else None,
+    )
+    db.execute(f"INSERT OR IGNORE INTO loans VALUES ({', '.join('?' * len(values))})", values)
 
 
 def _insert(db: sqlite3.Connection, table: str, row: dict[str, object]) -> None:

@@ -14,15 +14,15 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from contextvars import ContextVar
 from pathlib import Path
-from typing import ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import filelock
 import tenacity
 
 from groq_magic import job as jobs
 from groq_magic import orphans, policy
-from groq_magic.answers import Rows
-from groq_magic.answers.reading import MISSING
+from groq_magic.answers import Lent, Rows
+from groq_magic.answers.reading import CANCELLED, MISSING
 from groq_magic.api import Groq
 from groq_magic.errors import ApiError, LedgerError, NoReply, NotSent, Refused, redact
 from groq_magic.job import Shard
@@ -75,24 +75,29 @@ class Run:
         self._poller: Poller | None = None
         self.left = asyncio.Event()  # nothing is done any more: at the end, or after `leave`
         self.begun = False
+        self.lenders: list[Run] = []  # the runs of those whose answers this job takes over
         self._woken = asyncio.Event()
         self._signals = 0  # how often somebody wanted things done at once
         self._leaving = False
         self._uploads = asyncio.Semaphore(UPLOADS_AT_ONCE)
+        self._driving = False
         self._late: dict[int, float] = {}
         self._files: asyncio.Task[list[File]] | None = None
 
     async def run(self) -> None:
         """Carries the job from where the ledger says it is to its end. Never raises: an error is a reason."""
+        borrowing = [asyncio.create_task(self._borrow(place)) for place in range(len(self.rows.lent))]
         lock = None
         try:
             lock = await self._become_driver()
             if lock is not None:
+                self._driving = True
                 await self._drive()
         except Exception as exc:
             if not self._leaving:
                 self._stop(exc)
         finally:
+            await asyncio.gather(*borrowing)
             try:
                 if not self._leaving:
                     self.view.changed()
@@ -345,7 +350,42 @@ class Run:
             if path.exists():
                 await asyncio.to_thread(self.rows.collect, shard.number, path)
         await asyncio.to_thread(self._settle, shard, *policy.ending(shard))
+        unanswered = len(self.rows.unanswered(self.rows.rows_of(shard.number)))
+        if self._driving and unanswered != shard.unanswered:
+            self._ledger.update_shard(shard, unanswered=unanswered)
         self.view.changed()
+
+    async def _borrow(self, place: int) -> None:
+        """Takes over what another job brings for rows of ours, until it has ended."""
+        lent = self.rows.lent[place]
+        ended = asyncio.wrap_future(lent.lender.finished)
+        ended.add_done_callback(lambda future: future.cancelled() or future.exception())  # it was heard
+        try:
+            while not self._leaving:
+                last = ended.done() or lent.lender.finished.done()
+                await asyncio.to_thread(self.rows.borrow, lent)
+                if last or (self._cancelling and not lent.retry):
+                    break
+                self.view.changed()
+                woken = asyncio.create_task(self._woken.wait())
+                either: list[asyncio.Future[Any]] = [ended, woken]
+                await asyncio.wait(either, timeout=FOLLOW_S, return_when=asyncio.FIRST_COMPLETED)
+                woken.cancel()
+            if not self._leaving:
+                self._close_lent(lent)
+                self.rows.waiting.discard(place)
+                self.view.changed()
+        except Exception as exc:
+            log.debug("a loan broke", exc_info=True)
+            self.rows.close_lent(lent, MISSING, "stopped", redact(str(exc) or repr(exc)))
+            self.rows.waiting.discard(place)
+
+    def _close_lent(self, lent: Lent) -> None:
+        if lent.lender.not_sent is not None:
+            self.rows.close_lent(lent, MISSING, "not_sent", lent.lender.not_sent)
+        else:
+            said = "Cancelled here. It is part of an earlier batch, which goes on: %groq batches lists it."
+            self.rows.close_lent(lent, CANCELLED, "not_waited_for", said)
 
     # --- when things go wrong -----------------------------------------------------------------------
 
@@ -417,7 +457,8 @@ class Run:
 
     def _not_sent(self, said: str) -> None:
         """If nothing of the job has reached the service, the job as a whole is not sent."""
-        if not any(shard.batch_id or shard.state == "unsure" for shard in self._ledger.shards(self.job_id)):
+        shards = self._ledger.shards(self.job_id)
+        if not self.rows.lent and not any(shard.batch_id or shard.state == "unsure" for shard in shards):
             self._ledger.update_job(self.job_id, stopped=said)
             self.rows.not_sent = said
 
@@ -439,7 +480,7 @@ class Run:
                 if jobs.next_step(shard) == "rest":
                     await self._take_in(shard)
             if len(self.rows.settled) == len(shards):
-                return None
+                return None  # nothing is left to drive
             self.view.changed()
             await self._pause(FOLLOW_S)
         return None

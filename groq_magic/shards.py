@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator, Mapping
+from array import array
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -32,11 +33,12 @@ _encode = msgspec.json.Encoder(order="sorted").encode
 
 @dataclass(frozen=True)
 class Cut:
-    """One shard on disk: `lines` requests, the first of them for row `first_row`.
+    """One shard on disk: `lines` requests, for rows from `first_row` on, or for those of `row_map` in order.
 
     `size` is in bytes. `fingerprints` holds 16 bytes for each line, in order. `prefix` begins our custom_ids,
-    which end with the line's number; it is empty where the ids are the user's own. `content` is what this
-    file is known by: the same prompts cut in the same way have it on every machine.
+    which end with the line's number; it is empty where the ids are the user's own. `form` is what is known of
+    all its requests: only those of one form can be equal. `content` is what this file is known by: the same
+    prompts cut in the same way have it on every machine.
     """
 
     number: int
@@ -46,7 +48,14 @@ class Cut:
     size: int
     fingerprints: bytes
     prefix: str
+    form: str
     content: str
+    row_map: array[int] | None = None
+
+    @property
+    def rows(self) -> Sequence[int]:
+        """The rows of the submission that it asks about, in the order of its lines."""
+        return self.row_map or range(self.first_row, self.first_row + self.lines)
 
 
 class Form:
@@ -74,9 +83,7 @@ class Form:
             raise InputError(f"An option cannot be written as JSON: {exc}.") from exc
         self.text_head = self._head + opening + b'{"content":'
         self.text_tail = b',"role":"user"}]' + self._tail
-        self.key = xxhash.xxh3_64_hexdigest(b"\n".join((endpoint.encode(), self.text_head, self.text_tail)))[
-            :12
-        ]
+        self.key = xxhash.xxh3_64_hexdigest(b"\n".join((endpoint.encode(), self._head, self._tail)))[:12]
 
     def body(self, prompt: Prompt) -> bytes:
         """The canonical JSON body that sends this prompt."""
@@ -150,6 +157,57 @@ def cut(prompts: Prompts, form: Form, folder: Path, max_lines: int = MAX_LINES) 
     return cutter.done
 
 
+_AFTER_ID = b'","method":"POST","url":"'
+
+
+@dataclass(frozen=True)
+class Request:
+    """A line of a shard that is cut once more, for row `row` of a submission."""
+
+    row: int
+    line: bytes
+    fingerprint: bytes
+
+
+def cut_again(
+    requests: Iterable[Request], form: str, folder: Path, max_lines: int = MAX_LINES, *, given_ids: bool
+) -> list[Cut]:
+    """Writes lines that were cut before into shards of their own, under ids that say so.
+
+    `form` is "" for requests that must not be found by others; see `Cut`.
+    """
+    done: list[Cut] = []
+    waiting = iter(requests)
+    first = next(waiting, None)
+    while first is not None:
+        number, prefix = len(done), "" if given_ids else f"{form or 'again'}-{len(done)}x{first.row}-"
+        path = folder / f"shard-{number:04}.jsonl"
+        rows, digests, size = array("I"), bytearray(), 0
+        with path.open("xb") as file:
+            one: Request | None = first
+            while one is not None:
+                line = one.line if given_ids else _renamed(one.line, prefix, len(rows))
+                if len(rows) == max_lines or (rows and size + len(line) > MAX_BYTES):
+                    break
+                file.write(line)
+                rows.append(one.row)
+                digests += one.fingerprint
+                size += len(line)
+                one = next(waiting, None)
+            first = one
+            file.flush()
+            os.fsync(file.fileno())
+        prints = bytes(digests)
+        content = content_of(prints, path, prefix)
+        done.append(Cut(number, path, rows[0], len(rows), size, prints, prefix, form, content, rows))
+    return done
+
+
+def _renamed(line: bytes, prefix: str, number: int) -> bytes:
+    """A line of ours under another id."""
+    return b'{"custom_id":"%b%d%b' % (prefix.encode(), number, line[line.index(_AFTER_ID) :])
+
+
 class _Cutter:
     """Cuts one file after the other from one stream of prompts."""
 
@@ -175,7 +233,9 @@ class _Cutter:
             path.unlink()
             return False
         content = content_of(bytes(digests), path, prefix)
-        self.done.append(Cut(number, path, first_row, lines, size, bytes(digests), prefix, content))
+        self.done.append(
+            Cut(number, path, first_row, lines, size, bytes(digests), prefix, self._form.key, content)
+        )
         return True
 
     def _write(self, file: BinaryIO, digests: bytearray, prefix: str, max_lines: int) -> int:

@@ -10,7 +10,7 @@ from groq_magic import job as jobs
 from groq_magic import keys
 from groq_magic.answers import Rows, display
 from groq_magic.errors import GroqMagicError
-from groq_magic.job import NAMELESS, Problem, Snapshot
+from groq_magic.job import NAMELESS, Problem, Shard, Snapshot
 from groq_magic.ledger import Ledger
 
 Observer = Callable[[Snapshot], None]
@@ -87,7 +87,11 @@ class View:
         """How things stand, from the ledger and the rows."""
         job, shards, rows = self._ledger.job(self._job_id), self._ledger.shards(self._job_id), self._rows
         # A later run may have begun on the same ledger; what these rows wait for is over.
-        phase = "not_sent" if rows.not_sent is not None else jobs.phase(job, shards, rows.settled)
+        phase = (
+            "not_sent"
+            if rows.not_sent is not None
+            else jobs.phase(job, shards, rows.settled, lent=bool(rows.waiting))
+        )
         done = phase in ("done", "not_sent")
         ends = [shard.ended_at for shard in shards if shard.ended_at]
         expiries = [shard.expires_at for shard in shards if shard.expires_at]
@@ -99,7 +103,7 @@ class View:
             sandbox=job.service.startswith("sandbox:"),
             prompts=job.prompts,
             phase=phase,
-            status=jobs.status(shards, phase),
+            status=self._status(shards, phase),
             shards=len(shards),
             shards_sent=sum(shard.batch_id is not None for shard in shards),
             counts={status: n for status, n in rows.counts().items() if n},
@@ -125,6 +129,18 @@ class View:
             first_answers=self._read_first_answers() if phase == "done" else (),
             history=tuple(self._history),
         )
+
+    def _status(self, shards: list[Shard], phase: str) -> str:
+        """One word for all batches that rows come from, those of other jobs too."""
+        if not self._rows.lent:
+            return jobs.status(shards, phase)
+        if phase == "done":
+            counts = self._rows.counts()
+            ends = [word for word in ("missing", "expired", "cancelled") if counts[word]]
+            return {"missing": "completed"}.get(ends[0], ends[0]) if ends else "completed"
+        open_now = [self._rows.lent[place].lender.job_id for place in sorted(self._rows.waiting)]
+        others = [shard for job_id in open_now for shard in self._ledger.shards(job_id)]
+        return jobs.status([*shards, *others], phase)
 
     def _trouble_text(self) -> str | None:
         if self._trouble is None:

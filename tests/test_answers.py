@@ -241,7 +241,7 @@ def test_rows_of_a_finished_file_are_readable_while_others_wait() -> None:
     asked = prompts.from_source(["[[expire]] quick", "[[echo]]quick too", "[[slow]] later", "later too"])
     offline.sandbox(pace_s=2)  # the first file ends after 1 s, the second after 6 s
     answers = client.send(asked, Settings(shard_rows=2), name="two_files")
-    when(answers, lambda snapshot: "ok" in snapshot.counts)
+    when(answers, lambda snapshot: {"ok", "expired"} <= snapshot.counts.keys())
     assert answers.counts == {"ok": 1, "expired": 1, "pending": 2}
     early, late = answers[:2], answers[2:]
     assert sorted(answer.status for answer in early) == ["expired", "ok"]
@@ -561,9 +561,10 @@ def test_any_text_comes_back_as_it_was_sent(texts: list[str]) -> None:
 
 
 def test_the_same_prompts_have_the_same_answers_again(mixed: Answers) -> None:
-    """Asked again, or attached to after a restart, the answers are there without a further batch."""
-    again = offline.ask(MIXED, name="again")
+    """Asked again, or attached to, the answers are there without a further batch."""
+    again = offline.ask({key: prompt for key, prompt in MIXED.items() if key != "c"}, name="again")
     assert again.batch_ids == mixed.batch_ids
     attached = client.attach(mixed.batch_ids[0], "attached").wait(10)
-    assert attached.texts == again.wait(10).texts == TEXTS
+    assert attached.texts == TEXTS
+    assert again.wait(10).texts == [*TEXTS[:2], *TEXTS[3:]]
     assert attached.name == "attached"

@@ -24,7 +24,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("job",),
     ("ledger",),
     ("api",),
-    ("polling", "policy", "view", "orphans"),
+    ("polling", "policy", "view", "orphans", "reuse"),
     ("pipeline",),
     ("client",),
     ("card",),

@@ -304,8 +304,10 @@ def test_a_ledger_of_the_first_version_is_carried_over(home: Path) -> None:
         before = ledger.shards(job.job_id)
     with closing(sqlite3.connect(home / "ledger.sqlite")) as db:
         db.execute("ALTER TABLE shards ADD COLUMN given_ids INTEGER NOT NULL DEFAULT 0")
-        db.execute("ALTER TABLE shards DROP COLUMN prefix")
-        db.execute("ALTER TABLE shards DROP COLUMN content")
+        db.execute("DROP TABLE loans")
+        db.execute("DROP INDEX shards_by_form")
+        for column in ("prefix", "form", "content", "unanswered", "row_map"):
+            db.execute(f"ALTER TABLE shards DROP COLUMN {column}")
         db.execute("PRAGMA user_version=1")
         db.commit()
     with closing(Ledger(home)) as ledger:

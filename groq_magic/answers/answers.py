@@ -130,6 +130,7 @@ class Verbs:
     watch: Callable[[Callable[[Any], None]], None]
     check_now: Callable[[], Future[None]]
     cancel: Callable[[], Future[None]]
+    retry: Callable[..., int]
     settle: Callable[[], None]
     status: Callable[[], str]
     batch_ids: Callable[[], list[str]]
@@ -255,6 +256,16 @@ class Answers(Sequence[Answer]):
         if self._rows.left:
             self._rows.check_done("The batch is", self.name)
         self.verbs.cancel().result()
+
+    def retry(self, **changes: Any) -> Answers:
+        """Sends again what has no answer, changed as `changes` says, and returns itself, filling in place.
+
+        `changes` are model, temperature, max_tokens and extra, as for `submit`; what was cut off is sent,
+        too, if `max_tokens` rises. An old row stays readable until its replacement is there. Raises
+        StillRunning before the end, InputError, KeyMissing.
+        """
+        self.verbs.retry(self, self._picked, **changes)
+        return self
 
     # --- what came back -----------------------------------------------------------------------------
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import threading
 from array import array
-from collections.abc import Callable, Iterator, Sequence, Set
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -20,6 +21,9 @@ from groq_magic.errors import NotSent, StillRunning
 
 STATUSES = ("pending", "ok", "cut", "failed", "expired", "cancelled", "missing", "skipped")
 PENDING, OK, CUT, FAILED, EXPIRED, CANCELLED, MISSING, SKIPPED = range(len(STATUSES))
+
+# What a retry sends again.
+UNANSWERED = frozenset({FAILED, EXPIRED, CANCELLED, MISSING})
 
 _LEFT = "Nobody watches this batch any more (the extension was unloaded). Take it up again: %groq attach"
 
@@ -36,8 +40,26 @@ class Source:
 
     number: int
     path: Path
-    rows: range
+    rows: Sequence[int]
     prefix: str
+
+    def line_of(self, row: int) -> int:
+        """Which line asks about this row. The rows are in order."""
+        return row - self.rows.start if isinstance(self.rows, range) else bisect_left(self.rows, row)
+
+
+@dataclass(frozen=True)
+class Lent:
+    """Rows that another job asks about: `rows[n]` here, in order, is `lender_rows[n]` of `lender`.
+
+    Those of a `retry` count only where they are answered. `ids` are the user's own, if any.
+    """
+
+    lender: Rows
+    rows: Sequence[int]
+    lender_rows: Sequence[int]
+    retry: bool = False
+    ids: Sequence[str] | None = None
 
 
 @dataclass(frozen=True)
@@ -55,8 +77,10 @@ class Rows:
     `finished` resolves once every row has its end and whoever watches has seen it.
     """
 
-    def __init__(self, job_id: str, count: int, sources: Sequence[Source]) -> None:
+    def __init__(self, job_id: str, count: int, sources: Sequence[Source], lent: Sequence[Lent] = ()) -> None:
         self.job_id = job_id
+        self.lent = list(lent)
+        self.waiting = set(range(len(self.lent)))  # the loans of which not all has come
         self.status = bytearray(count)
         self.prompt_tokens = array("I", bytes(4 * count))
         self.completion_tokens = array("I", bytes(4 * count))
@@ -70,6 +94,17 @@ class Rows:
         self._offset = array("Q", bytes(8 * count))
         self._paths: list[Path] = [Path()]
         self._sources = list(sources)
+        self._asked_in = array(
+            "H", bytes(2 * count)
+        )  # which source asks about a row, from 1; 0: none of ours
+        for place, source in enumerate(self._sources, 1):
+            if isinstance(source.rows, range):
+                several = array("H", (place,)) * len(source.rows)
+                self._asked_in[source.rows.start : source.rows.stop] = several
+            else:
+                for row in source.rows:
+                    self._asked_in[row] = place
+        self._lent_ends: dict[int, tuple[str, str]] = {}  # by row, where a lender has no line for it
         self._ends: dict[int, tuple[str, str]] = {}  # by shard: code and reason of rows without a line
         self._ids: dict[int, list[str]] = {}
         self._offsets: dict[int, array[int]] = {}
@@ -130,6 +165,63 @@ class Rows:
                     self._count(code, reason, row)
             self._ends[number] = (code, reason)
 
+    def reopen(self, lent: Sequence[Lent]) -> None:
+        """More is to come for these rows, from these lenders; those known before come first among them."""
+        self.lent = list(lent)
+        self.waiting = set(range(len(self.lent)))
+        self.finished = Future()
+        self.left = False
+
+    def borrow(self, lent: Lent) -> None:
+        """Takes over how the lender's rows stand, as far as they have ended."""
+        other = lent.lender
+        with self._lock:
+            places: dict[int, int] = {}
+            retried = any(
+                other.lent[place].retry for place in tuple(other.waiting)
+            )  # its failures may be mended yet
+            for here, there in zip(lent.rows, lent.lender_rows, strict=True):
+                state, mine = other.status[there], self.status[here]
+                if state == PENDING or (retried and state != OK):
+                    continue
+                if not (_better(state, mine) if lent.retry else mine == PENDING):
+                    continue
+                if mine not in (PENDING, OK, CUT):
+                    self._uncount(here)
+                file = other._file[there]
+                if file and file not in places:
+                    self._paths.append(other._paths[file])
+                    places[file] = len(self._paths) - 1
+                self._file[here] = places[file] if file else _NOWHERE
+                self._offset[here] = other._offset[there]
+                self.prompt_tokens[here] = other.prompt_tokens[there]
+                self.completion_tokens[here] = other.completion_tokens[there]
+                self.status[here] = state
+                if state not in (OK, CUT):
+                    reply = other.reply(there) if file else None
+                    code, said = reply.error if reply and reply.error else other.end(there)
+                    if not file:
+                        self._lent_ends[here] = (code, said)
+                    self._count(code, said, here)
+
+    def close_lent(self, lent: Lent, status: int, code: str, reason: str) -> None:
+        """Says how the rows ended that a lender did not bring to an end."""
+        with self._lock:
+            for row in lent.rows:
+                if self.status[row] == PENDING:
+                    self.status[row] = status
+                    self._lent_ends[row] = (code, reason)
+                    self._count(code, reason, row)
+
+    def unanswered(self, rows: Iterable[int] | None = None) -> list[int]:
+        """Of these rows, or of all, those that ended without being answered or refused: expired, missing."""
+        rows = range(len(self.status)) if rows is None else rows
+        return [row for row in rows if self.status[row] in (EXPIRED, MISSING)]
+
+    def rows_of(self, number: int) -> Sequence[int]:
+        """The rows that a shard asks about."""
+        return self._sources[number].rows
+
     def open_shards(self) -> list[int]:
         """The numbers of the shards whose rows have not all ended."""
         return [source.number for source in self._sources if source.number not in self._ends]
@@ -151,8 +243,9 @@ class Rows:
 
     def _uncount(self, row: int) -> None:
         """Takes a failure back of which a further line has come."""
-        reply = self.reply(row)
-        code = reply.error[0] if reply is not None and reply.error else ""
+        reply = self.reply(row) if self._file[row] else None
+        code = reply.error[0] if reply is not None and reply.error else self.end(row)[0]
+        self._lent_ends.pop(row, None)
         seen = self.problems.pop(code, None)
         if seen is not None and seen.count > 1:
             self.problems[code] = replace(seen, count=seen.count - 1)
@@ -161,8 +254,7 @@ class Rows:
         """From a custom_id to the row it belongs to, or None."""
         if not source.prefix:
             if source.number not in self._finders:
-                first = source.rows.start
-                rows_of = {found: first + n for n, found in enumerate(self._given(source))}
+                rows_of = {found: source.rows[n] for n, found in enumerate(self._given(source))}
                 self._finders[source.number] = rows_of.get
             return self._finders[source.number]
         prefix, rows = source.prefix, source.rows
@@ -228,29 +320,66 @@ class Rows:
 
     def end(self, row: int) -> tuple[str, str]:
         """Code and reason of a row that ended without a line."""
-        return self._ends.get(self._source(row).number, ("unknown", "No reply came."))
+        source, unknown = self._source(row), ("unknown", "No reply came.")
+        if row in self._lent_ends:
+            return self._lent_ends[row]
+        return self._ends.get(source.number, unknown) if source else unknown
 
     def request(self, row: int) -> wire.Request:
         """What was sent for a row."""
+        return wire.request(self.line(row))
+
+    def line(self, row: int) -> bytes:
+        """The line that was sent for a row, as it lies on disk."""
         source = self._source(row)
+        if source is None:
+            lent, n = self._lent(row)
+            return lent.lender.line(lent.lender_rows[n])
         with source.path.open("rb") as file:
-            file.seek(self._lines(source)[row - source.rows.start])
-            return wire.request(file.readline())
+            file.seek(self._lines(source)[source.line_of(row)])
+            return file.readline()
+
+    @property
+    def given_ids(self) -> bool:
+        """Whether the rows have ids of the user's own."""
+        return any(not source.prefix for source in self._sources) or any(lent.ids for lent in self.lent)
 
     def custom_id(self, row: int) -> str:
-        """The id under which a row was sent."""
+        """The id under which a row was sent, or that the user gave it."""
         source = self._source(row)
+        if source is None:
+            lent, n = self._lent(row)
+            return lent.ids[n] if lent.ids else lent.lender.custom_id(lent.lender_rows[n])
         if not source.prefix:
-            return self._given(source)[row - source.rows.start]
-        return f"{source.prefix}{row - source.rows.start}"
+            return self._given(source)[source.line_of(row)]
+        return f"{source.prefix}{source.line_of(row)}"
 
     def row_of(self, custom_id: str) -> int | None:
         """The row that an id was given for, or None."""
-        found = (self._row_finder(source)(custom_id) for source in self._sources)
-        return next((row for row in found if row is not None), None)
+        for source in self._sources:
+            if (row := self._row_finder(source)(custom_id)) is not None:
+                return row
+        for lent in self.lent:
+            if lent.retry:
+                continue
+            if lent.ids:
+                if custom_id in lent.ids:
+                    return lent.rows[lent.ids.index(custom_id)]
+            elif (there := lent.lender.row_of(custom_id)) is not None and there in lent.lender_rows:
+                return lent.rows[lent.lender_rows.index(there)]
+        return None
 
-    def _source(self, row: int) -> Source:
-        return next(source for source in self._sources if row in source.rows)
+    def _source(self, row: int) -> Source | None:
+        place = self._asked_in[row]
+        return self._sources[place - 1] if place else None
+
+    def _lent(self, row: int) -> tuple[Lent, int]:
+        """Who was asked about a row that is none of ours, and the place in that loan."""
+        for lent in self.lent:
+            n = bisect_left(lent.rows, row)
+            if not lent.retry and n < len(lent.rows) and lent.rows[n] == row:
+                return lent, n
+        raise LookupError(f"nobody asks about row {row}")
 
     def _given(self, source: Source) -> list[str]:
         if source.number not in self._ids:
@@ -267,3 +396,8 @@ class Rows:
                     starts.append(starts[-1] + len(line))
             self._offsets[source.number] = starts
         return self._offsets[source.number]
+
+
+def _better(state: int, than: int) -> bool:
+    """Whether what came of asking again is worth more than what was there."""
+    return state == OK != than or (state == CUT and than != OK) or than == PENDING

@@ -1,0 +1,129 @@
+"""What was asked before? Requests of a new submission → rows of earlier jobs, and what is left to send.
+
+A request is known by its fingerprint within a service, sample and take. The n-th equal row of a submission
+is another request, so each row of an earlier job answers one row. What another job cut and never sent counts
+only while somebody is driving that job.
+"""
+
+from __future__ import annotations
+
+import time
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from groq_magic import wire
+from groq_magic.answers import Rows
+from groq_magic.job import Job, Loan
+from groq_magic.ledger import Ledger
+from groq_magic.shards import Cut, Form, Request, cut_again, fingerprint
+
+_NEVER_SENT = ("cut", "uploading", "uploaded", "refused")
+
+
+def find(job: Job, cuts: Sequence[Cut], book: Ledger, driven: Callable[[str], bool]) -> list[Loan]:
+    """What earlier jobs have of a submission that was cut; `driven` tells whether a job is being driven."""
+    loans: dict[str, tuple[array[int], array[int]]] = {}
+    left = [bytearray(cut.lines) for cut in cuts]  # 1 where a row has been found
+    forms = {cut.form for cut in cuts}
+    alive: dict[str, bool] = {}
+    for form in sorted(forms):
+        for lender, _, state, rows, prints in book.known(job, form):
+            if state in _NEVER_SENT and not alive.setdefault(lender, driven(lender)):
+                continue
+            places: dict[bytes, list[int]] = {}
+            for line in range(len(rows) - 1, -1, -1):
+                places.setdefault(prints[16 * line : 16 * line + 16], []).append(rows[line])
+            here, there = loans.setdefault(lender, (array("I"), array("I")))
+            for cut, found in zip(cuts, left, strict=True):
+                for line, row in enumerate(cut.rows):
+                    if not found[line] and (
+                        known := places.get(cut.fingerprints[16 * line : 16 * line + 16])
+                    ):
+                        found[line] = 1
+                        here.append(row)
+                        there.append(known.pop())
+    now = time.time()
+    ids = _ids(cuts) if cuts and not cuts[0].prefix else None
+    return [
+        Loan(lender, "reuse", now, *_in_order(here, there, ids))
+        for lender, (here, there) in loans.items()
+        if here
+    ]
+
+
+def left_over(cuts: Sequence[Cut], loans: Iterable[Loan], folder: Path, max_lines: int) -> list[Cut]:
+    """The rows that nobody has, cut once more."""
+    lent = {row for loan in loans for row in loan.rows}
+
+    def requests() -> Iterator[Request]:
+        for cut in cuts:
+            with cut.path.open("rb") as file:
+                for n, (row, line) in enumerate(zip(cut.rows, file, strict=True)):
+                    if row not in lent:
+                        yield Request(row, line, cut.fingerprints[16 * n : 16 * n + 16])
+
+    again = folder / "again"
+    again.mkdir()
+    done = cut_again(requests(), cuts[0].form, again, max_lines, given_ids=not cuts[0].prefix)
+    for cut in cuts:
+        cut.path.unlink()
+    moved = [replace(cut, path=cut.path.rename(folder / cut.path.name)) for cut in done]
+    again.rmdir()
+    return moved
+
+
+def again(
+    rows: Rows, wanted: Sequence[int], folder: Path, endpoint: str, fields: Mapping[str, Any]
+) -> list[Cut]:
+    """These rows cut once more, as new rows 0, 1 …, their bodies changed by `fields`."""
+    form = ""  # the same requests once more: nobody is to find them but the job that asks
+
+    def requests() -> Iterator[Request]:
+        for place, row in enumerate(wanted):
+            line = rows.line(row)
+            if fields:
+                line = changed(line, fields)
+            yield Request(place, line, fingerprint(endpoint, body_of(line)))
+
+    if fields and wanted:
+        first = msgspec.json.decode(body_of(changed(rows.line(wanted[0]), fields)))
+        options = {key: value for key, value in first.items() if key not in ("model", "messages")}
+        form = Form(first["model"], options=options, endpoint=endpoint).key
+    return cut_again(requests(), form, folder, given_ids=False)
+
+
+_BODY = b'","body":'
+
+
+def body_of(line: bytes) -> bytes:
+    """The canonical body in a line of ours."""
+    return line[line.index(_BODY) + len(_BODY) : -2]
+
+
+def changed(line: bytes, fields: Mapping[str, Any]) -> bytes:
+    """The line with other values in some fields of its body, canonical again."""
+    body = msgspec.json.decode(body_of(line)) | dict(fields)
+    head = line[: line.index(_BODY) + len(_BODY)]
+    return head + msgspec.json.encode(body, order="sorted") + b"}\n"
+
+
+def _ids(cuts: Sequence[Cut]) -> dict[int, str]:
+    found: dict[int, str] = {}
+    for cut in cuts:
+        with cut.path.open("rb") as file:
+            found.update(zip(cut.rows, map(wire.request_id, file), strict=True))
+    return found
+
+
+def _in_order(
+    here: array[int], there: array[int], ids: dict[int, str] | None
+) -> tuple[array[int], array[int], tuple[str, ...] | None]:
+    pairs = sorted(zip(here, there, strict=True))
+    rows = array("I", (row for row, _ in pairs))
+    named = tuple(ids[row] for row in rows) if ids is not None else None
+    return rows, array("I", (row for _, row in pairs)), named

@@ -1,0 +1,303 @@
+"""What a re-run sends and what it does not: rows are known again by what they ask."""
+
+from typing import Any
+
+import pytest
+
+from groq_magic import client, pipeline, prompts
+from groq_magic.answers import Answers
+from groq_magic.client import Settings
+from groq_magic.errors import InputError, StillRunning
+from groq_magic.job import Snapshot
+from tests.test_pipeline import (
+    CREATE,
+    EARLIER,
+    POLL,
+    UPLOAD,
+    WAIT_S,
+    Line,
+    Seen,
+    echoes,
+    ends,
+    forget,
+    line,
+    numbers,
+    pauses,
+    replaced,
+    submit,
+)
+
+__all__ = ["line", "pauses"]  # fixtures
+
+
+def sent(line: Line) -> list[int]:
+    """How many requests each upload held; filled while the line is used."""
+    found: list[int] = []
+
+    def look(request: Any) -> None:
+        if request.method == "POST" and request.url.path.endswith("/files"):
+            found.append(request.content.count(b'"method":"POST"'))
+
+    line.seen = look
+    return found
+
+
+def last(answers: Answers) -> Snapshot:
+    """How the card shows it now."""
+    return Seen(answers).until(lambda now: True)
+
+
+# --- a table that has grown -----------------------------------------------------------------------------
+
+
+def test_ten_rows_more_are_ten_requests(line: Line) -> None:
+    """What was answered is taken from disk, whoever asked, and only the new rows are sent."""
+    uploads = sent(line)
+    first = submit(*echoes(200)).wait(WAIT_S)
+    forget()
+    grown = submit(*echoes(210)).wait(WAIT_S)
+    assert (grown.texts, uploads) == (numbers(210), [200, 10])
+    assert (last(grown).reused, last(grown).reused_from) == (
+        200,
+        client.ledger().job(first.job_id).created_at,
+    )
+    assert [answer.prompt for answer in grown][:2] == ["[[echo]]0", "[[echo]]1"]
+
+
+def test_rows_in_another_order_are_the_same_rows(line: Line) -> None:
+    """Sorting a table, or taking rows out of it, sends nothing."""
+    submit(*echoes(5)).wait(WAIT_S)
+    turned = submit(*reversed(echoes(5))).wait(WAIT_S)
+    some = submit("[[echo]]3", "[[echo]]1").wait(WAIT_S)
+    assert (turned.texts, some.texts) == (numbers(5)[::-1], ["3", "1"])
+    assert (line.count(UPLOAD), line.count(CREATE)) == (1, 1)
+    assert (turned.done, turned.status, len(turned.batch_ids)) == (True, "completed", 1)
+
+
+def test_the_nth_equal_row_is_another_request(line: Line) -> None:
+    """One answer serves one row: of three equal prompts after one, two are sent, and then none."""
+    uploads = sent(line)
+    submit("[[echo]]a").wait(WAIT_S)
+    assert submit("[[echo]]a", "[[echo]]b", "[[echo]]a", "[[echo]]a").wait(WAIT_S).texts == list("abaa")
+    assert submit("[[echo]]a", "[[echo]]a", "[[echo]]a").wait(WAIT_S).texts == list("aaa")
+    assert uploads == [1, 3]
+
+
+@pytest.mark.parametrize("how", [{"options": {"seed": 1}}, {"model": "openai/gpt-oss-120b"}, {"take": 2}])
+def test_another_question_is_sent(how: dict[str, Any], line: Line) -> None:
+    """Other options, another model and another take are other requests."""
+    submit(*echoes(2)).wait(WAIT_S)
+    assert submit(*echoes(2), **how).wait(WAIT_S).texts == numbers(2)
+    assert line.count(CREATE) == 2
+
+
+def test_a_take_is_repeatable(line: Line) -> None:
+    """Run All never pays for the second take again."""
+    for _ in range(2):
+        submit(*echoes(2), take=2).wait(WAIT_S)
+    assert line.count(CREATE) == 1
+
+
+def test_another_sandbox_is_another_service(line: Line) -> None:
+    """Answers of one store are not those of another."""
+    submit(*echoes(2)).wait(WAIT_S)
+    client.use_sandbox(fresh=True, pace_s=0)
+    submit(*echoes(3)).wait(WAIT_S)
+    assert line.count(CREATE) == 2
+
+
+def test_ids_are_those_of_this_submission(line: Line) -> None:
+    """Reused rows have the ids that they have here, however they were sent."""
+    submit(*echoes(3)).wait(WAIT_S)
+    asked = {f"review {n}": prompt for n, prompt in enumerate(echoes(4))}
+    answers = client.send(prompts.from_source(asked), Settings(), name="answers").wait(WAIT_S)
+    assert [answer.custom_id for answer in answers] == list(asked)
+    assert {key: answers[key].text for key in asked} == dict(zip(asked, numbers(4), strict=True))
+    assert line.count(UPLOAD) == 2
+
+
+def test_a_batch_under_way_is_joined(line: Line) -> None:
+    """Rows that another batch asks about now are waited for and not sent, in this process and the next."""
+    uploads = sent(line)
+    line.on(POLL, *[EARLIER] * 10_000)
+    first = submit(*echoes(3))
+    Seen(first).until(lambda now: now.phase == "at_groq")
+    grown = submit(*echoes(4))
+    Seen(grown).until(lambda now: now.shards_sent == 1)
+    assert (uploads, grown.counts) == ([3, 1], {"pending": 4})
+    forget()
+    line._acts.clear()
+    again = submit(*echoes(4)).wait(WAIT_S)
+    assert (again.texts, again.counts) == (numbers(4), {"ok": 4})
+    assert uploads == [3, 1]
+
+
+def test_rows_that_failed_and_were_cut_are_outcomes(line: Line) -> None:
+    """An error from Groq and a cut reply are reused as they are, with their reasons."""
+    asked = ["[[fail]] a", "[[cut]][[echo]]abcd", "[[echo]]2"]
+    submit(*asked).wait(WAIT_S)
+    forget()
+    again = submit(*asked, "[[echo]]3").wait(WAIT_S)
+    assert ends(again) == [("failed", "json_validate_failed"), ("cut", None), ("ok", None), ("ok", None)]
+    assert again.texts == [None, "ab", "2", "3"]
+    assert last(again).problems[0].count == 1
+
+
+# --- what is sent again -----------------------------------------------------------------------------------
+
+
+def expired_once(line: Line, count: int = 4) -> Answers:
+    """A batch that expired half-way."""
+    line.on(POLL, replaced(status="expired", output_file_id=None, error_file_id=None))
+    answers = submit(*echoes(count)).wait(WAIT_S)
+    assert answers.counts == {"expired": count}
+    return answers
+
+
+@pytest.mark.parametrize("restart", [True, False])
+def test_a_rerun_sends_what_expired_and_nothing_else(restart: bool, line: Line) -> None:
+    """The rows that were answered stay; the others are asked once more, and then never again."""
+    uploads = sent(line)
+    first = submit("[[echo]]0", "[[expire]][[echo]]1", "[[echo]]2", "[[echo]]3").wait(WAIT_S)
+    assert first.counts == {"ok": 2, "expired": 2}
+    if restart:
+        forget()
+    again = submit("[[echo]]0", "[[expire]][[echo]]1", "[[echo]]2", "[[echo]]3").wait(WAIT_S)
+    assert (again.job_id, uploads) == (first.job_id, [4, 2])
+    assert again.counts["ok"] >= 3
+    for _ in range(2):
+        again = submit("[[echo]]0", "[[expire]][[echo]]1", "[[echo]]2", "[[echo]]3").wait(WAIT_S)
+    forget()
+    assert submit(*echoes(1)).wait(WAIT_S).texts == ["0"]
+
+
+@pytest.fixture
+def no_late_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A completed batch that names no file is not asked about for a minute."""
+    monkeypatch.setattr(pipeline, "LATE_FILES_S", 0.05)
+
+
+@pytest.mark.usefixtures("no_late_files")
+def test_a_lost_row_is_asked_for_again(line: Line) -> None:
+    """A row in neither file is missing, and the next run asks for it."""
+    uploads = sent(line)
+    submit("[[lose]]", *echoes(2)).wait(WAIT_S)
+    assert ends(submit("[[lose]]", *echoes(2)).wait(WAIT_S))[0] == ("missing", "no_reply")
+    assert uploads == [3, 1]
+
+
+@pytest.mark.usefixtures("no_late_files")
+def test_rows_that_keep_failing_are_not_sent_for_ever(line: Line) -> None:
+    """One run asks once: nothing is sent by itself, whatever comes back."""
+    for runs in range(1, 4):
+        submit("[[lose]]").wait(WAIT_S)
+        assert line.count(CREATE) == runs
+
+
+def test_a_grown_table_uses_what_was_asked_again(line: Line) -> None:
+    """An answer that came at the second time of asking is as good as any."""
+    expired_once(line)
+    submit(*echoes(4)).wait(WAIT_S)
+    uploads = sent(line)
+    forget()
+    assert submit(*echoes(5)).wait(WAIT_S).texts == numbers(5)
+    assert uploads == [1]
+
+
+# --- retry --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("no_late_files")
+def test_retry_sends_what_has_no_answer(line: Line) -> None:
+    """Failed rows are sent once more, the same Answers fill in place, and the rest stays."""
+    uploads = sent(line)
+    answers = submit("[[echo]]0", "[[fail]] x", "[[lose]]", "[[echo]]3").wait(WAIT_S)
+    part = answers[1:]
+    assert answers.retry() is answers
+    answers.wait(WAIT_S)
+    assert uploads == [4, 2]
+    assert answers.texts == ["0", None, None, "3"]
+    assert part.texts == [None, None, "3"]
+    assert [status for status, _ in ends(answers)] == ["ok", "failed", "missing", "ok"]
+
+
+@pytest.mark.parametrize("restart", [True, False])
+def test_retry_with_more_tokens_mends_what_was_cut(restart: bool, line: Line) -> None:
+    """What stopped at max tokens is asked with more; a later run uses that answer and pays nothing."""
+    options = {"max_completion_tokens": 1}
+    asked = ["[[echo]]abcdefgh", "[[echo]]ab"]
+    answers = submit(*asked, options=options).wait(WAIT_S)
+    assert answers.texts == ["abcd", "ab"]
+    answers.retry(max_tokens=50)
+    answers.wait(WAIT_S)
+    assert (answers.texts, answers.counts) == (["abcdefgh", "ab"], {"ok": 2})
+    if restart:
+        forget()
+    again = submit(*asked, "[[echo]]c", options=options).wait(WAIT_S)
+    assert (again.texts, line.count(CREATE)) == (["abcdefgh", "ab", "c"], 3)
+    assert submit(asked[0], options={"max_completion_tokens": 50}).wait(WAIT_S).texts == ["abcdefgh"]
+    assert line.count(CREATE) == 3
+
+
+def test_an_old_row_stays_until_its_replacement_is_there(line: Line) -> None:
+    """While a retry runs, and where it fails too, what was there can be read."""
+    answers = submit("[[cut]][[echo]]abcd", "[[echo]]x", options={"max_completion_tokens": 30}).wait(WAIT_S)
+    line.on(POLL, *[EARLIER] * 10_000)
+    answers.retry(max_tokens=60)
+    assert (answers.done, answers[0].text, answers[1].text) == (False, "ab", "x")
+    line._acts.clear()
+    assert answers.wait(WAIT_S).texts == ["ab", "x"]
+
+
+def test_retry_of_a_part_asks_for_that_part(line: Line) -> None:
+    """`answers[:1].retry()` sends one row; the whole fills."""
+    uploads = sent(line)
+    answers = expired_once(line)
+    answers[:1].retry()
+    answers.wait(WAIT_S)
+    assert answers.counts == {"ok": 1, "expired": 3}
+    assert uploads == [4, 1]
+
+
+def test_a_cancelled_row_is_sent_by_a_retry_and_not_by_a_rerun(line: Line) -> None:
+    """A re-run never undoes a cancel; a retry means it."""
+    client.use_sandbox(pace_s=2)
+    answers = submit(*echoes(3))
+    Seen(answers).until(lambda now: now.shards_sent == 1)
+    answers.cancel()
+    answers.wait(WAIT_S)
+    assert submit(*echoes(3)).wait(WAIT_S).counts.get("cancelled")
+    assert line.count(CREATE) == 1
+    client.use_sandbox(pace_s=0)
+    assert answers.retry().wait(WAIT_S).texts == numbers(3)
+
+
+def test_a_retry_survives_the_process(line: Line) -> None:
+    """A retry under way is taken up by the same cell in the next kernel."""
+    answers = submit("[[cut]][[echo]]abcd", options={"max_completion_tokens": 30}).wait(WAIT_S)
+    line.on(POLL, *[EARLIER] * 10_000)
+    answers.retry(max_tokens=60)
+    Seen(answers).until(lambda now: now.phase == "at_groq")
+    forget()
+    line._acts.clear()
+    again = submit("[[cut]][[echo]]abcd", options={"max_completion_tokens": 30}).wait(WAIT_S)
+    assert (again.texts, line.count(CREATE)) == (["ab"], 2)
+
+
+def test_where_nothing_is_to_be_retried_nothing_is_sent(line: Line) -> None:
+    """Answered rows are not asked again."""
+    answers = submit(*echoes(2)).wait(WAIT_S)
+    assert answers.retry().wait(WAIT_S).texts == numbers(2)
+    assert line.count(CREATE) == 1
+
+
+def test_what_still_runs_cannot_be_retried(line: Line) -> None:
+    """A retry before the end says what to do; an unknown change is named."""
+    line.on(POLL, *[EARLIER] * 10_000)
+    answers = submit(*echoes(2))
+    with pytest.raises(StillRunning, match="wait for it"):
+        answers.retry()
+    line._acts.clear()
+    answers.wait(WAIT_S)
+    with pytest.raises(InputError, match="retry knows no 'tokens'"):
+        answers.retry(tokens=5)
