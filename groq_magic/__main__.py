@@ -65,13 +65,16 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+_LONGEST_PACE_S = 30 * 86_400
+
+
 def _seconds(text: str) -> float:
     try:
         value = float(text)
     except ValueError:
         value = -1.0
-    if not 0 <= value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds, 0 or more")
+    if not 0 <= value <= _LONGEST_PACE_S:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds, 0 or more (a month at most)")
     return value
 
 
@@ -102,7 +105,9 @@ def _sandbox(args: argparse.Namespace) -> int:
     except ValueError as exc:
         raise InputError(f"--rule: {exc}. groq-magic sandbox --rules explains them.") from None
     token = args.token if args.token is not None else os.environ.get(keys.SANDBOX_TOKEN) or None
-    if token is not None and (len(token) < 8 or not token.isascii() or " " in token):
+    if token is not None and (
+        len(token) < 8 or not token.isascii() or not token.isprintable() or " " in token
+    ):
         where = "--token" if args.token is not None else keys.SANDBOX_TOKEN
         raise InputError(f"{where}: at least 8 characters of ASCII, no spaces.")
     with contextlib.ExitStack() as stack:

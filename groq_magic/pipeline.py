@@ -260,8 +260,10 @@ class Run:
             return await self._again(lambda api: api.batch(batch_id), despite_cancel=True)
 
     def _files_late(self, number: int, batch: Batch) -> bool:
-        """Whether a completed batch has yet to name its files: some do so a poll or two later."""
-        if batch.status != "completed" or batch.output_file_id or batch.error_file_id:
+        """Whether a batch that has ended has yet to name its files: some do so a poll or two later."""
+        if batch.output_file_id or not (
+            batch.completed or (batch.status == "completed" and not batch.error_file_id)
+        ):
             return False
         return time.time() - self._late.setdefault(number, time.time()) < LATE_FILES_S
 

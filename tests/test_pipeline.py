@@ -283,7 +283,9 @@ def test_when_every_row_fails_the_error_file_is_read(line: Line) -> None:
 def test_a_file_that_groq_turns_down_is_a_reason_for_each_row(line: Line) -> None:
     """A batch that ends as failed gives Groq's own code and message to its rows."""
     errors = [{"code": "token_limit_exceeded", "message": "Too many tokens.", "line": 2}]
-    line.on(POLL, replaced(status="failed", output_file_id=None, error_file_id=None, errors=errors))
+    nothing = {"completed": 0, "failed": 0, "total": 0}
+    said = {"output_file_id": None, "error_file_id": None, "errors": errors, "request_counts": nothing}
+    line.on(POLL, replaced(status="failed", **said))
     answers = submit(*echoes(2)).wait(WAIT_S)
     assert ends(answers) == [("failed", "token_limit_exceeded")] * 2
     assert "line 2: Too many tokens." in str(answers[0].error)
@@ -669,6 +671,19 @@ def test_a_completed_batch_may_name_its_files_later(line: Line) -> None:
     answers = submit(*echoes(2)).wait(WAIT_S)
     assert answers.texts == numbers(2)
     assert line.count(POLL) == 3
+
+
+@pytest.mark.parametrize("how", ["expired", "cancelled"])
+def test_a_batch_that_ended_early_may_name_its_files_later_too(how: str, line: Line) -> None:
+    """Counted answers are waited for, also where the batch expired or was cancelled."""
+    client.use_sandbox(pace_s=2 if how == "cancelled" else 0)
+    answers = submit("[[late]][[echo]]0", "[[expire]]" if how == "expired" else "x", *echoes(10))
+    if how == "cancelled":
+        Seen(answers).until(lambda now: now.served > 3)
+        answers.cancel()
+    counts = answers.wait(WAIT_S).counts
+    assert counts["ok"] >= 4
+    assert counts["ok"] + counts[how] == 12
 
 
 def test_a_completed_batch_that_never_names_a_file_ends(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:

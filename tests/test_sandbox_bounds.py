@@ -4,6 +4,7 @@ import json
 import os
 import resource
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from groq_magic import client as groq_client
 from groq_magic import keys
 from groq_magic.errors import InputError
 from groq_magic.sandbox import NoHome, create_app, intake
+from groq_magic.sandbox.store import Store
 from tests.desk import KEY, Desk, lines_of, refused, request_line
 from tests.sockets import sandbox
 
@@ -75,6 +77,12 @@ def test_a_home_that_cannot_be_one_is_said_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("", encoding="utf-8")
     assert "cannot hold a sandbox's store" in told("--home", str(tmp_path / "file"))
     assert "cannot hold a sandbox's store" in told("--home", "/proc/sandbox")
+
+
+@pytest.mark.parametrize("host", ["..", "a" * 64 + ".x", "nowhere.invalid"])
+def test_a_host_that_is_none_is_said_in_one_line(tmp_path: Path, host: str) -> None:
+    """A name that stands for no address."""
+    assert "there is no such address" in told("--home", str(tmp_path), "--host", host)
 
 
 def test_what_was_damaged_costs_only_itself(desk: Desk) -> None:
@@ -212,6 +220,74 @@ def test_a_form_is_bounded(desk: Desk) -> None:
     refused(desk.ask("POST", "/files", data={"purpose": "batch"}, files=two), 400)
     many = {f"field{n}": "x" for n in range(12)} | {"purpose": "batch"}
     refused(desk.ask("POST", "/files", data=many, files={"file": ("a", b"{}")}), 400)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        ("multipart/form-data; boundary=b; charset=undefined", "a.jsonl"),
+        ("multipart/form-data; boundary=b; charset=utf-7", "+2AA-.jsonl"),
+        ("multipart/form-data; boundary=b; charset=raw_unicode_escape", "\\ud800x"),
+        ("application/x-www-form-urlencoded", "a.jsonl"),
+        ("", "a.jsonl"),
+    ],
+)
+def test_a_form_that_cannot_be_read_is_refused_and_leaves_nothing(desk: Desk, kind: str, name: str) -> None:
+    """Another kind of body, a charset that is none, and a name that is no text are 400."""
+    parts = [
+        '--b\r\nContent-Disposition: form-data; name="purpose"\r\n\r\nbatch\r\n',
+        f'--b\r\nContent-Disposition: form-data; name="file"; filename="{name}"\r\n\r\n{{}}\r\n--b--\r\n',
+    ]
+    refused(desk.ask("POST", "/files", content="".join(parts).encode(), headers={"content-type": kind}), 400)
+    assert list((desk.home / "files").iterdir()) == []
+
+
+def test_a_file_that_goes_while_it_is_asked_for_is_not_there(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A download and a create that lose the race against a delete are refused, and leave nothing."""
+    file = desk.upload(lines_of("a"))
+    path = Store.content_path
+
+    def gone(self: Store, file_id: str) -> Path:
+        found = path(self, file_id)
+        found.unlink(missing_ok=True)
+        return found
+
+    monkeypatch.setattr(Store, "content_path", gone)
+    refused(desk.ask("GET", f"/files/{file['id']}/content"), 404, "file_not_found")
+    asked = {"input_file_id": file["id"], "endpoint": "/v1/chat/completions", "completion_window": "24h"}
+    assert "Cannot find file" in refused(desk.ask("POST", "/batches", json=asked), 400)["message"]
+    assert list((desk.home / "work").iterdir()) == []
+
+
+@pytest.mark.parametrize("depth", [100, 190, 210, 900, 985, 990, 100_000])
+def test_how_deep_a_line_may_be_is_the_same_at_every_look(desk: Desk, depth: int) -> None:
+    """A deep line is answered or the file turned down; no row is lost, whoever looks first."""
+    deep = request_line("deep", "p", documents="DEEP").replace('"DEEP"', "[" * depth + "]" * depth)
+    batch = desk.create(deep + "\n" + request_line("flat", "q"))
+    desk.now += 1_000
+    assert desk.ask("GET", "/files").status_code == 200
+    batch = desk.look(batch)
+    if depth < 200:
+        assert len(desk.lines(batch["output_file_id"])) == 2
+    else:
+        assert (batch["status"], batch["errors"][0]["code"]) == ("failed", "invalid_json_line")
+
+
+def test_a_client_that_hangs_up_is_no_error(tmp_path: Path) -> None:
+    """Half an upload and half a create, and then nothing: the server goes on and writes no traceback."""
+    command = [sys.executable, "-m", "groq_magic", "sandbox", "--home", str(tmp_path / "home")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        url = httpx.URL(server.stdout.readline().split()[-1])
+        for path, kind in (("files", "multipart/form-data; boundary=b"), ("batches", "application/json")):
+            with socket.create_connection((url.host, url.port)) as line:
+                head = f"POST /openai/v1/{path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {KEY}\r\n"
+                line.sendall(f"{head}Content-Type: {kind}\r\nContent-Length: 9999\r\n\r\n--b\r\n".encode())
+        assert httpx.get(url.join("/sandbox")).status_code == 200
+        server.terminate()
+        assert server.communicate(timeout=20)[1] == ""
 
 
 def test_names_are_bounded(desk: Desk) -> None:

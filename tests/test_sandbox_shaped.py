@@ -156,6 +156,32 @@ HOSTILE: dict[str, Any] = {
     "many lists": {"type": "array", "minItems": 1_000, "items": {"type": "array", "minItems": 1_000}},
     "a huge pattern": {"type": "string", "pattern": "((a{1000}){1000}){1000}"},
     "a wild pattern": {"type": "string", "pattern": "(((a*)*)*)*"},
+    "a pattern of nothing": {"type": "string", "pattern": "((((((()*)*)*)*)*)*)*"},
+    "a pattern of a huge least": {"type": "string", "pattern": "a{4294967294}"},
+    "a pattern that looks far ahead": {"type": "string", "pattern": "(?=(a{19999}){19999})"},
+    "a pattern that doubles": {
+        "type": "string",
+        "pattern": "(aa)" + "".join(f"(\\{n}\\{n})" for n in range(1, 60)),
+    },
+    "a pattern that takes for ever": {"const": "a" * 40 + "!", "pattern": "^(a+)+$"},
+    "a name that takes for ever": {
+        "const": {"a" * 40 + "!": 1},
+        "patternProperties": {"^(a+)+$": {"type": "integer"}},
+        "additionalProperties": False,
+    },
+    "half a character": {"type": "string", "pattern": "\\ud800"},
+    "a schema that doubles": {
+        "type": "string",
+        "not": {"$ref": "#/$defs/a0"},
+        "$defs": {f"a{n}": {"allOf": [{"$ref": f"#/$defs/a{n + 1}"}] * 2} for n in range(40)} | {"a40": {}},
+    },
+    "thousands of branches": {"anyOf": [{"const": n, "type": "string"} for n in range(20_000)]},
+    "somewhere else, if it depends": {
+        "type": "object",
+        "required": ["a"],
+        "properties": {"a": {}},
+        "dependentSchemas": {"a": {"$ref": "http://127.0.0.1:1/x"}},
+    },
     "no pattern": {"type": "string", "pattern": "("},
     "a circle": {"$ref": "#"},
     "a child for ever": thing(child={"$ref": "#"}),
@@ -196,6 +222,15 @@ STRICT_FAULTS: list[tuple[Any, str]] = [
     (thing(a={"$ref": "#/$defs/x"}) | {"$defs": {"x": {"type": "object"}}}, "additionalProperties"),
     (thing(a={"enum": [{"type": "object"}]}), ""),
 ]
+
+
+@pytest.mark.parametrize(
+    "odd", [{"required": [{}]}, {"required": 5}, {"properties": 5}, {"properties": [1, "a"]}]
+)
+def test_strict_mode_turns_down_what_is_no_schema(odd: dict[str, Any]) -> None:
+    """A schema that is none is said to be none before anything is read in it."""
+    with pytest.raises(OddSchema):
+        strict_fault({"type": "object", "additionalProperties": False, **odd})
 
 
 @pytest.mark.parametrize(("schema", "says"), STRICT_FAULTS)

@@ -6,20 +6,22 @@ with others. Who may ask, how much, and what goes wrong on purpose stands in `ga
 
 from __future__ import annotations
 
+import os
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 import msgspec
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import UploadFile
+from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.requests import Request
-from starlette.responses import FileResponse, Response, StreamingResponse
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response, StreamingResponse
 from starlette.routing import Match, Route
 from starlette.types import Receive, Scope, Send
 
@@ -28,7 +30,7 @@ from . import rules as disagreements
 from .batches import Batches
 from .gate import Gate, Keys, json_response, rate_limits
 from .models import MODELS
-from .refusals import Refusal, invalid
+from .refusals import Refusal, invalid, not_found
 from .results import chat_id
 from .rules import Rules
 from .store import Store
@@ -58,7 +60,12 @@ def create_app(
     app = Starlette(
         routes=desk.routes(),
         middleware=[Middleware(Gate, store=store, keys=Keys(token), most_bytes=desk.rules.most_bytes)],
-        exception_handlers={Refusal: _refused, HTTPException: _unrouted, OSError: _disk_failed},
+        exception_handlers={
+            Refusal: _refused,
+            HTTPException: _unrouted,
+            ClientDisconnect: _gone,
+            OSError: _disk_failed,
+        },
     )
     app.router.redirect_slashes = False
     app.state.store_id = store.id
@@ -129,8 +136,12 @@ class _Desk:
     # Files
 
     async def upload(self, request: Request) -> Response:
+        if not request.headers.get("content-type", "").startswith("multipart/form-data"):
+            raise invalid(
+                "A file comes as multipart/form-data, with the fields `purpose` and `file`.", "file"
+            )
         # The form's parser writes what is long to a temporary file while it comes in.
-        async with request.form(max_files=1, max_fields=8) as form:
+        async with _form(request) as form:
             file, purpose = form.get("file"), form.get("purpose")
             if not isinstance(file, UploadFile):
                 raise invalid("`file` is missing.", "file")
@@ -138,8 +149,8 @@ class _Desk:
                 raise invalid("`purpose` must be `batch`.", "purpose")
             if (file.size or 0) > self.rules.most_bytes:
                 raise too_large(self.rules.most_bytes)
-            if len(file.filename or "") > _LONGEST_NAME:
-                raise invalid(f"A file's name has at most {_LONGEST_NAME} characters.", "file")
+            if len(file.filename or "") > _LONGEST_NAME or not _is_text(file.filename or ""):
+                raise invalid(f"A file's name is text of at most {_LONGEST_NAME} characters.", "file")
             if self.rules.malformed_upload == "500":
                 await run_in_threadpool(_refuse_malformed, file.file)
             kept = await run_in_threadpool(
@@ -155,7 +166,17 @@ class _Desk:
         return json_response(self._store.file(request.path_params["id"]))
 
     def content(self, request: Request) -> Response:
-        return _Content(self._store.content_path(request.path_params["id"]))
+        """The whole file, also where a range is asked for: Groq documents none."""
+        file_id = request.path_params["id"]
+        try:
+            file = self._store.content_path(file_id).open("rb")
+        except FileNotFoundError:  # deleted a moment ago; once it is open, it may be
+            raise not_found("file", file_id) from None
+        headers = {"content-length": str(os.fstat(file.fileno()).st_size)}
+        if request.method == "HEAD":
+            file.close()
+            return Response(headers=headers, media_type="application/octet-stream")
+        return _Download(file, headers)
 
     def delete_file(self, request: Request) -> Response:
         file_id = request.path_params["id"]
@@ -231,16 +252,39 @@ class _Turn(msgspec.Struct, forbid_unknown_fields=True):
             raise ValueError("`forward_s` is a number of seconds from 0 to a year")
 
 
-class _Content(FileResponse):
-    chunk_size = 1 << 20
+class _Download(StreamingResponse):
+    """An open file, closed also where its reader goes away."""
 
-    def __init__(self, path: Path) -> None:
-        super().__init__(path, media_type="application/octet-stream")
+    def __init__(self, file: BinaryIO, headers: Mapping[str, str]) -> None:
+        chunks = iter(lambda: file.read(1 << 20), b"")
+        super().__init__(chunks, headers=headers, media_type="application/octet-stream")
+        self._file = file
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """The whole file, also where a range is asked for: Groq documents none."""
-        headers = [header for header in scope["headers"] if header[0] not in (b"range", b"if-range")]
-        await super().__call__({**scope, "headers": headers}, receive, send)
+        """Sends it."""
+        with self._file:
+            await super().__call__(scope, receive, send)
+
+
+@asynccontextmanager
+async def _form(request: Request) -> AsyncIterator[FormData]:
+    try:
+        form = await request.form(max_files=1, max_fields=8)
+    except (UnicodeError, LookupError):
+        raise invalid("The form is not in the charset that it names.") from None
+    try:
+        yield form
+    finally:
+        await form.close()
+
+
+def _is_text(name: str) -> bool:
+    """Whether it can be written down: half a surrogate pair cannot."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 async def _typed(request: Request, kind: type[T]) -> T:
@@ -278,6 +322,11 @@ async def _disk_failed(request: Request, error: Exception) -> Response:
     said = f"The sandbox cannot write to its disk: {getattr(error, 'strerror', None) or error}."
     refusal = Refusal(500, said, "internal_server_error", kind="internal_server_error")
     return json_response(refusal.envelope, 500)
+
+
+async def _gone(request: Request, error: Exception) -> Response:
+    """The client has hung up, so nobody reads this."""
+    return Response(status_code=499)
 
 
 async def _unrouted(request: Request, error: Exception) -> Response:

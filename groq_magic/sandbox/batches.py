@@ -49,15 +49,12 @@ class Batches:
         try:
             if store.file(file_id).purpose != "batch":
                 raise invalid("The input file must be uploaded with the purpose `batch`.", "input_file_id")
-        except Refusal as gone:
-            if gone.status != 404:
-                raise
-            raise invalid(f"Cannot find file `{file_id}`.", "input_file_id") from None
-        try:
             store.begin_work(batch_id, file_id)
             batch = self._taken_in(asked, batch_id, file_id, endpoint, metadata, at, window_s)
-        except BaseException:
+        except BaseException as error:
             store.end_work(batch_id)
+            if isinstance(error, Refusal) and error.status == 404:
+                raise invalid(f"Cannot find file `{file_id}`.", "input_file_id") from None
             raise
         if "[[create-500]]" in batch.marks:
             raise Refusal(500, "Internal Server Error", "internal_server_error", kind="internal_server_error")

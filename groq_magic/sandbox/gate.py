@@ -159,7 +159,8 @@ async def _let_happen(fault: Armed, app: ASGIApp, scope: Scope, receive: Receive
                 f"try again in {fault.seconds:g}s. Need more tokens? Upgrade at https://console.groq.com/settings"
             )
             refusal = Refusal(429, said, "rate_limit_exceeded", kind="tokens")
-            headers = {"retry-after": f"{fault.seconds:g}", **rate_limits("0", f"{fault.seconds:g}s")}
+            seconds = f"{fault.seconds:.3f}".rstrip("0").rstrip(".")
+            headers = {"retry-after": seconds, **rate_limits("0", f"{seconds}s")}
             await json_response(refusal.envelope, 429, headers)(scope, receive, send)
         case "garbage":
             page = "<html><body>502 Bad Gateway</body></html>"

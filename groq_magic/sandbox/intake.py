@@ -25,6 +25,7 @@ from .rules import Rules
 
 MOST_LINES = 50_000
 MOST_LINE_BYTES = 16_000_000  # no document has a limit; a line is the one thing that is held in memory whole
+DEEPEST = 200  # how deep a reader can go depends on where it is called, and each line is read twice
 MOST_ERRORS = 100  # the list grows no longer: nobody reads more, and a batch is read at each poll
 _KEYS = ("custom_id", "method", "url", "body")
 
@@ -202,6 +203,10 @@ def read_line(raw: bytes, only_url: str | None = None) -> Line:
         line = _decoder.decode(raw)
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
         line = _read_leniently(raw)
+    if raw.count(b"[") + raw.count(b"{") > DEEPEST and _depth(line.body) > DEEPEST:
+        raise Fault(
+            "invalid_json_line", f"This line is nested more than {DEEPEST} deep.", None, line.custom_id
+        )
     if line.method != "POST":
         raise bad_method(line.method, line.custom_id)
     if line.url not in _URLS or line.url != (only_url or line.url):
@@ -216,6 +221,16 @@ def read_line(raw: bytes, only_url: str | None = None) -> Line:
         said = "Missing required parameter: 'body.model'."
         raise Fault("missing_required_parameter", said, "body.model", line.custom_id)
     return line
+
+
+def _depth(value: Any) -> int:
+    """How deep lists and objects lie in one another."""
+    depth, level = 0, [value]
+    while level:
+        depth += 1
+        inner = [each.values() if isinstance(each, dict) else each for each in level]
+        level = [one for each in inner for one in each if isinstance(one, dict | list)]
+    return depth
 
 
 _URLS = (bodies.CHAT, *bodies.AUDIO)

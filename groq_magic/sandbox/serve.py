@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import ipaddress
+import logging
 import os
 import signal
 import socket
@@ -20,6 +22,16 @@ from .rules import Rules
 from .store import NoHome
 
 MOST_CONNECTIONS = 512
+_SILENT_S = 60.0  # a connection that has asked for nothing by then is closed
+
+
+class _Expected(logging.Filter):
+    """Keeps out of the log what is no error: requests that were cut off when the server was told to stop."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the record is to be seen."""
+        error = record.exc_info[1] if record.exc_info else None
+        return not isinstance(error, asyncio.CancelledError) and "graceful shutdown" not in str(record.msg)
 
 
 def serve(
@@ -53,7 +65,12 @@ def serve(
 
         def connection_made(self, transport: Any) -> None:
             super().connection_made(transport)
+            self.loop.call_later(_SILENT_S, self._end_if_silent)
             self.app_state = {**self.app_state, ABORT: transport.abort, CLOSE: transport.close}
+
+        def _end_if_silent(self) -> None:
+            if self.cycle is None and not self.transport.is_closing():
+                self.transport.close()
 
     class Announcing(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -77,6 +94,7 @@ def serve(
             limit_concurrency=MOST_CONNECTIONS,
             timeout_graceful_shutdown=2,
         )
+        logging.getLogger("uvicorn.error").addFilter(_Expected())
         Announcing(config).run(sockets=[listening])
 
 
@@ -98,8 +116,8 @@ def _is_loopback(host: str) -> bool:
         return False  # an empty one is every address there is
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    except OSError:
-        return True  # it cannot be listened on, which is said in a moment
+    except (OSError, UnicodeError):
+        raise SystemExit(f"The sandbox cannot listen on {host!r}: there is no such address.") from None
     return all(ipaddress.ip_address(str(address[0]).split("%")[0]).is_loopback for *_, address in found)
 
 

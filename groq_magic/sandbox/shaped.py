@@ -7,17 +7,20 @@ evaluates or fetches what the schema says, cannot recurse, or makes values that 
 
 from __future__ import annotations
 
+import contextvars
 import functools
 import json
 import math
 import random
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from re import _parser  # a pattern's parts, to know their size before one is made
 from typing import Any
 
 import jsonschema
+import regex
 from referencing import Registry
+from referencing.exceptions import Unresolvable
 from rstr import Rstr
 
 VARIETY = 64  # so many values for one schema; a number is taken modulo this
@@ -25,6 +28,8 @@ _ATTEMPTS = 24
 _MOST_NODES = 5_000
 _LONGEST_TEXT, _LONGEST_LIST = 20_000, 2_000
 _MOST_CHARACTERS = 200_000
+_MOST_SCHEMAS, _MOST_STEPS = 2_000, 200_000  # of a schema, and of judging by it
+_MOST_PATTERN_S = 0.5
 _SHALLOW, _DEEPEST = 5, 24
 
 _FORMATS = {
@@ -58,7 +63,11 @@ def fitting(schema: Any, number: int) -> str:
 
 
 def strict_fault(schema: Any) -> str:
-    """What Groq's strict mode refuses in a schema, or "": each object lists all it has as required."""
+    """What Groq's strict mode refuses in a schema, or "": each object lists all it has as required.
+
+    Raises OddSchema.
+    """
+    _judge(json.dumps(schema))
     if not isinstance(schema, dict) or schema.get("type") != "object":
         return "the root must be of type object"
     for inner in _schemas(schema):
@@ -80,6 +89,9 @@ _ODD = (
     LookupError,
     AttributeError,
     re.error,
+    regex.error,
+    TimeoutError,
+    Unresolvable,
 )
 
 
@@ -88,6 +100,7 @@ def _outcome(text: str, number: int) -> str | OddSchema:
     try:
         schema = json.loads(text)
         judge = _judge(text)
+        _steps.set([0])
         why = ""
         for attempt in range(_ATTEMPTS):
             try:
@@ -97,7 +110,9 @@ def _outcome(text: str, number: int) -> str | OddSchema:
                 continue
             fault = next(judge.iter_errors(value), None)
             if fault is None:
-                return json.dumps(value, ensure_ascii=False, allow_nan=False)
+                found = json.dumps(value, ensure_ascii=False, allow_nan=False)
+                found.encode()  # a pattern may ask for half a surrogate pair, which no reply can hold
+                return found
             why = fault.message
         return OddSchema(f"the sandbox finds no value that fits: {why[:200]}")
     except OddSchema as exc:
@@ -117,6 +132,8 @@ def _values(text: str, number: int) -> str:
 def _judge(text: str) -> jsonschema.Draft202012Validator:
     """The validator. Raises OddSchema for a schema that is none, or that refers to something elsewhere."""
     schema = json.loads(text)
+    if sum(1 for _ in _schemas(schema)) > _MOST_SCHEMAS:
+        raise OddSchema(f"it holds more than {_MOST_SCHEMAS:,} schemas")
     try:
         jsonschema.Draft202012Validator.check_schema(schema)
     except jsonschema.SchemaError as exc:
@@ -125,20 +142,75 @@ def _judge(text: str) -> jsonschema.Draft202012Validator:
         for key in ("$ref", "$dynamicRef"):
             if not str(inner.get(key, "#")).startswith("#"):
                 raise OddSchema(f"{key} {str(inner[key])[:100]!r} leads out of the schema")
+        if "unevaluatedProperties" in inner and "patternProperties" in inner:
+            raise OddSchema("`unevaluatedProperties` beside `patternProperties` is not followed here")
         if "$id" in inner and inner is not schema:
             raise OddSchema("an inner `$id` is not followed here")
     # Both would be followed: the one to another place, the other to another draft.
     followed = ("$id", "$schema")
     plain = {k: v for k, v in schema.items() if k not in followed} if isinstance(schema, dict) else schema
-    return jsonschema.Draft202012Validator(
-        plain, registry=Registry(), format_checker=jsonschema.Draft202012Validator.FORMAT_CHECKER
-    )
+    return _Judge(plain, registry=Registry(), format_checker=jsonschema.Draft202012Validator.FORMAT_CHECKER)
 
 
-_ONE = ("items", "contains", "additionalProperties", "propertyNames", "not", "if", "then", "else")
+# How far the judging of one value has come: a schema can refer to itself in ways that double at each step.
+_steps: contextvars.ContextVar[list[int]] = contextvars.ContextVar("steps")
+
+
+def _counted(keyword: Callable[..., Any]) -> Callable[..., Any]:
+    def check(validator: Any, wanted: Any, instance: Any, schema: Any) -> Any:
+        steps = _steps.get()
+        steps[0] += 1
+        if steps[0] > _MOST_STEPS:
+            raise OddSchema("to judge a value by it takes too long")
+        return keyword(validator, wanted, instance, schema)
+
+    return check
+
+
+def _matches(pattern: str, text: str) -> bool:
+    """Whether the pattern is in the text. Raises TimeoutError where that takes for ever, as it can."""
+    return regex.search(pattern, text, timeout=_MOST_PATTERN_S, concurrent=True) is not None
+
+
+def _pattern(validator: Any, wanted: str, instance: Any, schema: Any) -> Iterator[Any]:
+    if isinstance(instance, str) and not _matches(wanted, instance):
+        yield jsonschema.ValidationError(f"{instance!r} does not match {wanted!r}")
+
+
+def _pattern_properties(validator: Any, wanted: Any, instance: Any, schema: Any) -> Iterator[Any]:
+    if isinstance(instance, dict):
+        for pattern, inner in wanted.items():
+            for name, value in instance.items():
+                if _matches(pattern, name):
+                    yield from validator.descend(value, inner, path=name, schema_path=pattern)
+
+
+def _additional_properties(validator: Any, wanted: Any, instance: Any, schema: Any) -> Iterator[Any]:
+    if isinstance(instance, dict):
+        patterns = schema.get("patternProperties", ())
+        for name, value in instance.items():
+            known = name in schema.get("properties", ()) or any(_matches(each, name) for each in patterns)
+            if not known:
+                yield from validator.descend(value, wanted, path=name)
+
+
+_KEYWORDS = {
+    **jsonschema.Draft202012Validator.VALIDATORS,
+    "pattern": _pattern,
+    "patternProperties": _pattern_properties,
+    "additionalProperties": _additional_properties,
+}
+_Judge: type[jsonschema.Draft202012Validator] = jsonschema.validators.extend(  # type: ignore[no-untyped-call]
+    jsonschema.Draft202012Validator, {name: _counted(keyword) for name, keyword in _KEYWORDS.items()}
+)
+
+_ONE = (
+    *("items", "contains", "additionalProperties", "propertyNames", "not", "if", "then", "else"),
+    *("unevaluatedItems", "unevaluatedProperties", "contentSchema"),
+)
 _MANY, _NAMED = (
     ("anyOf", "oneOf", "allOf", "prefixItems"),
-    ("properties", "patternProperties", "$defs", "definitions"),
+    ("properties", "patternProperties", "dependentSchemas", "$defs", "definitions"),
 )
 
 
@@ -222,6 +294,7 @@ class _Making:
             for union in ("anyOf", "oneOf"):
                 if union in flat:
                     branches = flat.pop(union)
+                    self._nodes += len(branches)
                     if depth > _SHALLOW:  # what holds itself ends with its shortest branch
                         branches = sorted(branches, key=lambda branch: len(json.dumps(branch)))[:1]
                     parts.append(self._one_of(branches))
@@ -365,14 +438,13 @@ def _largest(parts: Any) -> int:
     size = 0
     for kind, held in parts:
         if kind in (_parser.MAX_REPEAT, _parser.MIN_REPEAT):
-            _, most, inner = held
-            size += (
-                min(most, _LONGEST_TEXT) * _largest(inner)
-                if most != _parser.MAXREPEAT
-                else 100 * _largest(inner)
-            )
-        elif kind is _parser.SUBPATTERN:
+            least, most, inner = held
+            times = least + 100 if most == _parser.MAXREPEAT else most
+            size += min(times, _LONGEST_TEXT + 1) * max(1, _largest(inner))
+        elif kind in (_parser.SUBPATTERN, _parser.ASSERT, _parser.ASSERT_NOT):
             size += _largest(held[-1])
+        elif kind is _parser.GROUPREF:
+            size += _LONGEST_TEXT + 1  # what it stands for can double at each step
         elif kind is _parser.BRANCH:
             size += max(map(_largest, held[1]))
         else:

@@ -116,8 +116,11 @@ class Store:
 
     def _is_new(self, folder: Path) -> bool:
         """Whether nothing is in there but what another process writes that makes this home."""
-        inside = folder.iterdir() if folder.is_dir() else ()
-        return all(folder == self._aside and _ASIDE.fullmatch(path.name) for path in inside)
+        if not folder.exists():
+            return True
+        return folder.is_dir() and all(
+            folder == self._aside and _ASIDE.fullmatch(path.name) for path in folder.iterdir()
+        )
 
     def _not_a_store(self, why: str) -> NoHome:
         return NoHome(f"{self._home} {why}: the sandbox keeps its store in a folder of its own.")
@@ -250,9 +253,14 @@ class Store:
         content = self.content_path(input_file_id)
         (self._work / batch_id).mkdir(mode=0o700)
         try:
-            os.link(content, self.input_path(batch_id))
-        except OSError:  # not every file system has hard links
-            shutil.copyfile(content, self.input_path(batch_id))
+            try:
+                os.link(content, self.input_path(batch_id))
+            except FileNotFoundError:
+                raise
+            except OSError:  # not every file system has hard links
+                shutil.copyfile(content, self.input_path(batch_id))
+        except FileNotFoundError:  # deleted a moment ago
+            raise not_found("file", input_file_id) from None
 
     def input_path(self, batch_id: str) -> Path:
         """Where the input of a batch under way is."""
