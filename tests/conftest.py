@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,10 @@ ROOT = Path(__file__).resolve().parents[1]
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))  # a bare `pytest` does not put the checkout on the path
 
-from tests.kernel import KERNELS, Kernel, all_kernels  # noqa: E402 (needs the line above)
+# These need the line above.
+from tests.kernel import KERNELS, Kernel, all_kernels  # noqa: E402
+from tests.sdks import PACE_S, Sdk, calling  # noqa: E402
+from tests.sockets import disarm, sandbox  # noqa: E402
 
 
 @pytest.fixture(params=["newest", "6.29.5", "7.0.1"])
@@ -29,6 +33,42 @@ def kernel(kernel_python: str, tmp_path: Path) -> Iterator[Kernel]:
     """A fresh kernel, ended after the test."""
     with Kernel(kernel_python, tmp_path) as started:
         yield started
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A sandbox on a socket whose batches are completed at the first look."""
+    with sandbox(tmp_path_factory.mktemp("sandbox")) as where:
+        yield where
+
+
+@pytest.fixture(scope="module")
+def slow_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A sandbox whose batches end only when its clock is turned, and whose `errors` are the reference's."""
+    args = ("--pace", str(PACE_S), "--rule", "errors=wrapped")
+    with sandbox(tmp_path_factory.mktemp("slow"), *args) as where:
+        yield where
+
+
+@pytest.fixture(scope="module")
+def at_once(kind: Any, url: str) -> Iterator[Sdk]:
+    """An SDK of the file's `kind` at the sandbox whose batches are completed at the first look."""
+    with calling(kind, url) as sdk:
+        yield sdk
+
+
+@pytest.fixture
+def sdk(at_once: Sdk, url: str) -> Iterator[Sdk]:
+    """The same, and nothing stays armed after the test."""
+    yield at_once
+    disarm(url)
+
+
+@pytest.fixture(scope="module")
+def slow(kind: Any, slow_url: str) -> Iterator[Sdk]:
+    """An SDK of the file's `kind` at the sandbox whose clock is turned by hand."""
+    with calling(kind, slow_url) as sdk:
+        yield sdk
 
 
 @pytest.hookimpl(wrapper=True)

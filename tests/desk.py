@@ -27,6 +27,10 @@ def lines_of(*prompts: str) -> str:
     return "".join(request_line(f"row-{n}", prompt) + "\n" for n, prompt in enumerate(prompts))
 
 
+# A file whose second line cannot be taken.
+BAD_LINE = lines_of("one") + request_line("row-1", "two").replace('"POST"', '"GET"')
+
+
 class Desk:
     """A sandbox in this process, with a clock that is turned by hand."""
 
@@ -91,3 +95,8 @@ def refused(reply: httpx.Response, status: int, code: str | None = None) -> dict
     error = reply.json()["error"]
     assert (reply.status_code, error.get("code"), error["type"]) == (status, code, "invalid_request_error")
     return error
+
+
+def said_in(line: dict[str, Any]) -> str:
+    """The reply in a result line."""
+    return line["response"]["body"]["choices"][0]["message"]["content"]

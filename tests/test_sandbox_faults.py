@@ -10,7 +10,7 @@ import pytest
 
 from groq_magic.sandbox.faults import MARKS, REQUESTS
 from tests.desk import KEY, Desk, lines_of, refused, request_line
-from tests.sockets import arm, disarm, sandbox
+from tests.sockets import arm, disarm
 
 FOUR = lines_of("a", "b", "c", "d")
 
@@ -19,13 +19,6 @@ FOUR = lines_of("a", "b", "c", "d")
 def desk(tmp_path: Path) -> Desk:
     """A fresh sandbox whose batches take 100 seconds."""
     return Desk(tmp_path / "home")
-
-
-@pytest.fixture(scope="module")
-def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A sandbox on a socket: only there a connection can end."""
-    with sandbox(tmp_path_factory.mktemp("faulty")) as url:
-        yield url
 
 
 @pytest.fixture

@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 
-from tests.desk import KEY, lines_of
-from tests.sockets import BAD_LINE, said_in, sandbox
+from tests.desk import BAD_LINE, KEY, lines_of, said_in
+from tests.sockets import sandbox
 
 NAIVE = """
 import os, sys, time
