@@ -291,11 +291,16 @@ def test_a_client_that_hangs_up_is_no_error(tmp_path: Path) -> None:
 
 
 def test_names_are_bounded(desk: Desk) -> None:
-    """A file's name of over 255 characters is refused; a path in it is only a name."""
-    for name, status in (("n" * 256, 400), ("../../etc/passwd", 200), ("Zoë 😀.jsonl", 200)):
+    """A file's name of over 255 characters is refused; a path in it is only a name, and leads nowhere."""
+    within = str(desk.home.parent / "passwd")
+    before = set(desk.home.parent.rglob("*"))
+    for name, status in (("n" * 256, 400), ("../../etc/passwd", 200), (within, 200), ("Zoë 😀.jsonl", 200)):
         reply = desk.ask("POST", "/files", data={"purpose": "batch"}, files={"file": (name, b"{}")})
         assert reply.status_code == status
-    assert {path.parent for path in (desk.home / "files").iterdir()} == {desk.home / "files"}
+        assert status == 400 or reply.json()["filename"] == name
+    made = set(desk.home.parent.rglob("*")) - before
+    assert {path.parent for path in made} == {desk.home / "files"}
+    assert not [path for path in made if "passwd" in path.name]
 
 
 @pytest.mark.parametrize(
