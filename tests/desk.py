@@ -27,6 +27,12 @@ def lines_of(*prompts: str) -> str:
     return "".join(request_line(f"row-{n}", prompt) + "\n" for n, prompt in enumerate(prompts))
 
 
+def create_body(file_id: str, **more: Any) -> dict[str, Any]:
+    """What a create over this file asks for: chat, within a day, unless more is said."""
+    asked = {"input_file_id": file_id, "endpoint": "/v1/chat/completions", "completion_window": "24h"}
+    return asked | more
+
+
 # A file whose second line cannot be taken.
 BAD_LINE = lines_of("one") + request_line("row-1", "two").replace('"POST"', '"GET"')
 
@@ -66,8 +72,7 @@ class Desk:
 
     def create(self, content: str | bytes, **more: Any) -> dict[str, Any]:
         """The batch just created over this content."""
-        asked = {"input_file_id": self.upload(content)["id"], "endpoint": "/v1/chat/completions"}
-        reply = self.ask("POST", "/batches", json={**asked, "completion_window": "24h", **more})
+        reply = self.ask("POST", "/batches", json=create_body(self.upload(content)["id"], **more))
         assert reply.status_code == 200, reply.text
         return reply.json()
 

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Awaitable, Iterator
 from typing import Any
 
-from tests.desk import KEY
+from tests.desk import KEY, create_body
 
 MODEL = "openai/gpt-oss-20b"
 
@@ -105,8 +105,7 @@ class Sdk:
 
     def create(self, file_id: str, **more: Any) -> Any:
         """The batch just created over this file."""
-        asked = {"endpoint": "/v1/chat/completions", "completion_window": "24h", "input_file_id": file_id}
-        return self.got(self.client.batches.create(**asked | more))
+        return self.got(self.client.batches.create(**create_body(file_id, **more)))
 
     def batch_over(self, content: str, **more: Any) -> Any:
         """The batch just created over this content."""

@@ -13,12 +13,6 @@ from tests.desk import KEY, Desk, lines_of, refused, request_line
 TEN = lines_of(*(f"prompt number {n}" for n in range(10)))
 
 
-@pytest.fixture
-def desk(tmp_path: Path) -> Desk:
-    """A fresh sandbox whose batches take 100 seconds."""
-    return Desk(tmp_path / "home")
-
-
 def counts(batch: dict[str, Any]) -> tuple[int, int, int]:
     """(completed, failed, total)"""
     shown = batch["request_counts"]
@@ -45,31 +39,6 @@ def test_a_batch_passes_through_its_states_by_the_clock(desk: Desk) -> None:
     ]
     times = [look[key] - begun for key in ("in_progress_at", "finalizing_at", "completed_at")]
     assert times == [10, 90, 100]
-
-
-@pytest.mark.parametrize("after", [0, 5, 50, 95, 150])
-@pytest.mark.parametrize("prompt", ["plain", "[[expire]]", "[[fail]]"])
-def test_a_restart_in_any_state_changes_nothing(desk: Desk, after: int, prompt: str) -> None:
-    """A new app over the same home shows the same batch, whatever its own pace."""
-    batch = desk.create(lines_of(prompt, "b", "c", "d"))
-    desk.now += after
-    before = desk.look(batch)
-    desk.pace_s = 7
-    desk.restart()
-    assert desk.look(batch) == before
-
-
-def test_a_restart_changes_neither_a_failed_nor_a_cancelled_batch(desk: Desk) -> None:
-    """Failed, cancelling and cancelled are the same after a restart, results and all."""
-    failed, cancelled = desk.create("no json\n"), desk.create(TEN)
-    desk.now += 50
-    desk.ask("POST", f"/batches/{cancelled['id']}/cancel")
-    for after in (1, 20):
-        desk.now += after
-        before = [desk.look(failed), desk.look(cancelled)]
-        desk.restart()
-        assert [desk.look(failed), desk.look(cancelled)] == before
-    assert [batch["status"] for batch in before] == ["failed", "cancelled"]
 
 
 def test_a_clock_set_back_does_not_undo_an_end(desk: Desk) -> None:

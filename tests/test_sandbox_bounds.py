@@ -19,16 +19,10 @@ from groq_magic import keys
 from groq_magic.errors import InputError
 from groq_magic.sandbox import NoHome, create_app, intake
 from groq_magic.sandbox.store import Store
-from tests.desk import KEY, Desk, lines_of, refused, request_line
+from tests.desk import KEY, Desk, create_body, lines_of, refused, request_line
 from tests.sockets import sandbox
 
 TOKEN = "a-token-for-the-class"
-
-
-@pytest.fixture
-def desk(tmp_path: Path) -> Desk:
-    """A fresh sandbox whose batches take 100 seconds."""
-    return Desk(tmp_path / "home")
 
 
 # --- whose folder it is -------------------------------------------------------------------------------
@@ -256,8 +250,8 @@ def test_a_file_that_goes_while_it_is_asked_for_is_not_there(
 
     monkeypatch.setattr(Store, "content_path", gone)
     refused(desk.ask("GET", f"/files/{file['id']}/content"), 404, "file_not_found")
-    asked = {"input_file_id": file["id"], "endpoint": "/v1/chat/completions", "completion_window": "24h"}
-    assert "Cannot find file" in refused(desk.ask("POST", "/batches", json=asked), 400)["message"]
+    reply = desk.ask("POST", "/batches", json=create_body(file["id"]))
+    assert "Cannot find file" in refused(reply, 400)["message"]
     assert list((desk.home / "work").iterdir()) == []
 
 
@@ -308,8 +302,8 @@ def test_names_are_bounded(desk: Desk) -> None:
 )
 def test_metadata_is_bounded(desk: Desk, metadata: dict[str, Any]) -> None:
     """Too many pairs, a long key, a long value or none are refused, naming the field."""
-    asked = {"input_file_id": desk.upload(lines_of("a"))["id"], "endpoint": "/v1/chat/completions"}
-    reply = desk.ask("POST", "/batches", json={**asked, "completion_window": "24h", "metadata": metadata})
+    asked = create_body(desk.upload(lines_of("a"))["id"], metadata=metadata)
+    reply = desk.ask("POST", "/batches", json=asked)
     assert refused(reply, 400)["param"] == "metadata"
 
 
@@ -364,7 +358,7 @@ def test_a_full_disk_is_an_error_and_no_corruption(
     content = lines_of(*(f"[[echo]]{'x' * 900}{n}" for n in range(3_000))).encode()
     form: dict[str, Any] = {"data": {"purpose": "batch"}, "files": {"file": ("in.jsonl", content)}}
     file = client.post("/files", **form).json()
-    asked = {"input_file_id": file["id"], "endpoint": "/v1/chat/completions", "completion_window": "24h"}
+    asked = create_body(file["id"])
     batch = client.post("/batches", json=asked).json()
 
     bound(1_000_000)

@@ -9,16 +9,10 @@ import httpx
 import pytest
 
 from groq_magic.sandbox.faults import MARKS, REQUESTS
-from tests.desk import KEY, Desk, lines_of, refused, request_line
+from tests.desk import KEY, Desk, create_body, lines_of, refused, request_line
 from tests.sockets import arm, disarm
 
 FOUR = lines_of("a", "b", "c", "d")
-
-
-@pytest.fixture
-def desk(tmp_path: Path) -> Desk:
-    """A fresh sandbox whose batches take 100 seconds."""
-    return Desk(tmp_path / "home")
 
 
 @pytest.fixture
@@ -38,8 +32,7 @@ def upload(line: httpx.Client, content: str = FOUR) -> str:
 
 def create(line: httpx.Client, file_id: str) -> httpx.Response:
     """The answer to a create over this file."""
-    asked = {"input_file_id": file_id, "endpoint": "/v1/chat/completions", "completion_window": "24h"}
-    return line.post("/batches", json=asked)
+    return line.post("/batches", json=create_body(file_id))
 
 
 def output_of(line: httpx.Client, content: str = FOUR) -> str:
@@ -101,20 +94,19 @@ def test_echo_replies_with_the_rest(desk: Desk) -> None:
     assert line["response"]["body"]["choices"][0]["message"]["content"] == "[[fail]] [[expire]]"
 
 
-def test_lines_are_always_shuffled(desk: Desk) -> None:
-    """Without any mark the answers come in another order than the prompts."""
-    found = [line["custom_id"] for line in desk.lines(desk.run(FOUR)["output_file_id"])]
-    assert found != sorted(found) == [f"row-{n}" for n in range(4)]
-
-
 # --- marks: the whole batch ----------------------------------------------------------------------------
 
 
 def test_expire_ends_the_batch_half_way(desk: Desk) -> None:
-    """`[[expire]]`: half of the rows are answered, the others are batch_expired in the error file."""
-    batch = desk.run(lines_of("[[expire]]", "b", "c", "d"))
+    """`[[expire]]`: half of the rows are answered by then, the others are batch_expired in the error file."""
+    made = desk.create(lines_of("[[expire]]", "b", "c", "d"))
+    desk.now += 49
+    assert desk.look(made)["status"] == "in_progress"
+    desk.now += 1
+    batch = desk.look(made)
+    assert (batch["status"], batch["expired_at"]) == ("expired", made["created_at"] + 50)
     answered, expired = desk.lines(batch["output_file_id"]), desk.lines(batch["error_file_id"])
-    assert (batch["status"], len(answered), len(expired)) == ("expired", 2, 2)
+    assert (len(answered), len(expired)) == (2, 2)
     assert {line["error"]["code"] for line in expired} == {"batch_expired"}
     assert ids(answered + expired) == [f"row-{n}" for n in range(4)]
 
@@ -191,8 +183,7 @@ def test_slow_takes_three_times_as_long(desk: Desk) -> None:
 def test_create_500_is_answered_500_and_carried_out(desk: Desk) -> None:
     """`[[create-500]]`: the create seems to fail, and the batch is there and runs."""
     file_id = desk.upload(lines_of("[[create-500]]", "b"))["id"]
-    asked = {"input_file_id": file_id, "endpoint": "/v1/chat/completions", "completion_window": "24h"}
-    reply = desk.ask("POST", "/batches", json=asked)
+    reply = desk.ask("POST", "/batches", json=create_body(file_id))
     assert (reply.status_code, reply.json()["error"]["type"]) == (500, "internal_server_error")
     desk.now += 100
     (batch,) = desk.ask("GET", "/batches").json()["data"]

@@ -1,7 +1,6 @@
 """What the sandbox replies, and what a prompt can make happen."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -10,12 +9,6 @@ import pytest
 
 from groq_magic.sandbox.replies import tokens
 from tests.desk import Desk, lines_of, request_line
-
-
-@pytest.fixture
-def desk(tmp_path: Path) -> Desk:
-    """A fresh sandbox whose batches take 100 seconds."""
-    return Desk(tmp_path / "home")
 
 
 def replies(desk: Desk, content: str | bytes) -> dict[str, dict[str, Any]]:
@@ -67,40 +60,6 @@ def test_when_every_row_fails_there_is_no_output_file(desk: Desk) -> None:
     batch = desk.run(lines_of("[[fail]]", "[[fail]]"))
     assert (batch["status"], batch["output_file_id"]) == ("completed", None)
     assert len(desk.lines(batch["error_file_id"])) == 2
-
-
-def test_a_lost_row_is_in_neither_file(desk: Desk) -> None:
-    """`[[lose]]` counts as completed and has no line."""
-    batch = desk.run(lines_of("a", "[[lose]]"))
-    assert batch["request_counts"] == {"completed": 2, "failed": 0, "total": 2}
-    assert [line["custom_id"] for line in desk.lines(batch["output_file_id"])] == ["row-0"]
-    assert batch["error_file_id"] is None
-
-
-def test_a_cut_reply_ends_for_length(desk: Desk) -> None:
-    """`[[cut]]` stops the reply half-way and says `length`."""
-    body = reply(desk, "[[cut]][[echo]]12345678")
-    assert (text(body), body["choices"][0]["finish_reason"]) == ("1234", "length")
-
-
-def test_an_expiring_batch_answers_half_of_its_rows(desk: Desk) -> None:
-    """`[[expire]]` in one prompt ends the whole batch half-way as expired."""
-    batch = desk.create(lines_of("[[expire]]", "b", "c", "d"))
-    desk.now += 49
-    assert desk.look(batch)["status"] == "in_progress"
-    desk.now += 1
-    expired = desk.look(batch)
-    assert (expired["status"], expired["expired_at"]) == ("expired", batch["created_at"] + 50)
-    assert len(desk.lines(expired["output_file_id"])) == len(desk.lines(expired["error_file_id"])) == 2
-
-
-def test_a_slow_batch_takes_three_times_as_long(desk: Desk) -> None:
-    """`[[slow]]` in one prompt stretches the whole batch."""
-    batch = desk.create(lines_of("[[slow]]", "b"))
-    desk.now += 299
-    assert desk.look(batch)["status"] == "finalizing"
-    desk.now += 1
-    assert desk.look(batch)["status"] == "completed"
 
 
 @pytest.mark.parametrize(

@@ -2,18 +2,11 @@
 
 import json
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.desk import Desk, lines_of, refused, request_line
-
-
-@pytest.fixture
-def desk(tmp_path: Path) -> Desk:
-    """A fresh sandbox whose batches take 100 seconds."""
-    return Desk(tmp_path / "home")
+from tests.desk import Desk, create_body, lines_of, refused, request_line
 
 
 @pytest.mark.parametrize("key", ["", "sk-other", "Gsk_x"])
@@ -80,8 +73,7 @@ def test_what_is_not_there_is_refused_in_the_envelope(
 )
 def test_a_batch_with_a_wrong_field_is_refused(desk: Desk, change: dict[str, Any], param: str) -> None:
     """A create with a field that cannot be is 400 and names the field."""
-    good = {"endpoint": "/v1/chat/completions", "completion_window": "24h", "metadata": None}
-    asked = {"input_file_id": desk.upload(lines_of("a"))["id"], **good, **change}
+    asked = create_body(desk.upload(lines_of("a"))["id"]) | change
     assert refused(desk.ask("POST", "/batches", json=asked), 400)["param"] == param
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from groq_magic.__main__ import main
 from groq_magic.sandbox import RULES, Rules, choices, chosen
-from tests.desk import Desk, lines_of, refused, request_line
+from tests.desk import Desk, create_body, lines_of, refused, request_line
 
 BAD = request_line("bad", "p").replace("POST", "GET")
 
@@ -75,12 +75,11 @@ def test_windows_are_a_range_or_those_with_evidence(
 ) -> None:
     """`window`: whole hours and days from 24h to 7d by default, only the ends, or one day."""
     desk = Desk(home, window=rule)
-    file_id = desk.upload(lines_of("a"))["id"]
-    asked = {"input_file_id": file_id, "endpoint": "/v1/chat/completions"}
     for window in good:
-        assert desk.ask("POST", "/batches", json={**asked, "completion_window": window}).status_code == 200
+        assert desk.create(lines_of("a"), completion_window=window)["completion_window"] == window
+    file_id = desk.upload(lines_of("a"))["id"]
     for window in bad:
-        reply = desk.ask("POST", "/batches", json={**asked, "completion_window": window})
+        reply = desk.ask("POST", "/batches", json=create_body(file_id, completion_window=window))
         assert refused(reply, 400)["param"] == "completion_window"
 
 
@@ -197,8 +196,9 @@ def test_a_rule_that_is_none_is_refused_in_one_line(
 
 
 def test_the_command_line_lists_the_rules(capsys: pytest.CaptureFixture[str]) -> None:
-    """`groq-magic sandbox --rules` shows every rule with its choices, the default first."""
+    """`groq-magic sandbox --rules` shows every rule with its choices, and says that the default is first."""
     assert main(["sandbox", "--rules"]) == 0
     listed = capsys.readouterr().out
     for rule in RULES:
         assert f"{rule}={'|'.join(choices(rule))}" in listed
+    assert "The first choice of each is the default." in listed

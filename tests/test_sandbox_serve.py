@@ -84,11 +84,3 @@ def test_a_short_token_of_the_environment_is_named_by_its_variable(
     monkeypatch.setenv("GROQ_MAGIC_SANDBOX_TOKEN", "short")
     assert main(["sandbox"]) == 1
     assert capsys.readouterr().err.startswith("GROQ_MAGIC_SANDBOX_TOKEN: at least 8 characters")
-
-
-def test_the_rules_are_listed_with_their_defaults(capsys: pytest.CaptureFixture[str]) -> None:
-    """`--rules` names each rule with its choices and says which is the default."""
-    assert main(["sandbox", "--rules"]) == 0
-    said = capsys.readouterr().out
-    assert "errors=flat|wrapped" in said
-    assert "The first choice of each is the default." in said

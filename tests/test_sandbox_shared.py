@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from groq_magic.sandbox import create_app
-from tests.desk import KEY, Desk, lines_of, refused
+from tests.desk import KEY, Desk, create_body, lines_of, refused
 from tests.sockets import forward, sandbox
 
 DAY_S = 86_400
@@ -18,15 +18,9 @@ TEN = lines_of(*(f"prompt number {n}" for n in range(10)))
 WITH_A_FAILURE = lines_of("a", "[[fail]]", "c", "d")
 
 
-@pytest.fixture
-def desk(tmp_path: Path) -> Desk:
-    """A fresh sandbox whose batches take 100 seconds."""
-    return Desk(tmp_path / "home")
-
-
 # status → the batch's file, the seconds until it is looked at, and until its cancel
 STATUSES: dict[str, tuple[str, float, float | None]] = {
-    "validating": (TEN, 5, None),
+    "validating": (lines_of("[[expire]]", "b", "c", "d"), 5, None),
     "scheduling": (lines_of("[[status]]", "b"), 30, None),
     "in_progress": (WITH_A_FAILURE, 60, None),
     "finalizing": (WITH_A_FAILURE, 95, None),
@@ -83,7 +77,7 @@ def test_two_processes_show_one_store(tmp_path: Path) -> None:
         files = {"file": ("in.jsonl", WITH_A_FAILURE.encode())}
         file = client.post(f"{here}/files", data={"purpose": "batch"}, files=files).json()
         assert client.get(f"{there}/files/{file['id']}").json() == file
-        asked = {"input_file_id": file["id"], "endpoint": "/v1/chat/completions", "completion_window": "24h"}
+        asked = create_body(file["id"])
         batch = client.post(f"{there}/batches", json=asked).json()
         cancelled = client.post(f"{there}/batches", json=asked).json()
         client.post(f"{here}/batches/{cancelled['id']}/cancel")
@@ -105,8 +99,7 @@ def test_two_processes_meet_the_end_at_once(tmp_path: Path) -> None:
             content = lines_of(*(f"[[echo]]{n}" for n in range(2_000))).encode()
             form: dict[str, Any] = {"data": {"purpose": "batch"}, "files": {"file": ("in.jsonl", content)}}
             file = client.post(f"{one}/openai/v1/files", **form).json()
-            asked = {"input_file_id": file["id"], "endpoint": "/v1/chat/completions"}
-            batch = client.post(f"{one}/openai/v1/batches", json={**asked, "completion_window": "24h"}).json()
+            batch = client.post(f"{one}/openai/v1/batches", json=create_body(file["id"])).json()
 
             def look(url: str) -> dict[str, Any]:
                 return client.get(f"{url}/openai/v1/batches/{batch['id']}").json()
@@ -178,5 +171,5 @@ def test_a_batch_over_a_file_that_is_too_old_is_refused(desk: Desk) -> None:
     """A create over an expired file is as one over an unknown file."""
     file_id = desk.upload(TEN)["id"]
     desk.now += 31 * DAY_S
-    asked = {"input_file_id": file_id, "endpoint": "/v1/chat/completions", "completion_window": "24h"}
-    assert refused(desk.ask("POST", "/batches", json=asked), 400)["param"] == "input_file_id"
+    reply = desk.ask("POST", "/batches", json=create_body(file_id))
+    assert refused(reply, 400)["param"] == "input_file_id"
