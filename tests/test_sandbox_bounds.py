@@ -7,6 +7,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ import pytest
 from groq_magic import client as groq_client
 from groq_magic import keys
 from groq_magic.errors import InputError
-from groq_magic.sandbox import NoHome, create_app, intake
+from groq_magic.sandbox import NoHome, Rules, create_app, intake
 from groq_magic.sandbox.store import Store
 from tests.desk import KEY, Desk, create_body, lines_of, refused, request_line
 from tests.sockets import sandbox
@@ -138,7 +139,7 @@ def test_a_short_token_is_refused(tmp_path: Path) -> None:
 
 
 def test_with_a_token_no_other_key_is_welcome(tmp_path: Path) -> None:
-    """On every address of this machine the token is let in, and a key that begins as Groq's do is not."""
+    """A sandbox that listens on 0.0.0.0 lets in its token, neither a part of it nor a key such as Groq's."""
     with sandbox(tmp_path, "--host", "0.0.0.0", "--token", TOKEN) as url:
         for key, status in ((TOKEN, 200), (KEY, 401), (TOKEN[:-1], 401)):
             headers = {"authorization": f"Bearer {key}"}
@@ -308,10 +309,25 @@ def test_metadata_is_bounded(desk: Desk, metadata: dict[str, Any]) -> None:
 
 
 def test_a_line_is_bounded(desk: Desk) -> None:
-    """A line of over 16 MB turns its file down, and is never held as a whole."""
+    """A line of over 16 MB turns its file down."""
     batch = desk.run(lines_of("a") + request_line("long", "x" * intake.MOST_LINE_BYTES))
     (error,) = batch["errors"]
     assert (batch["status"], error["code"], error["line"]) == ("failed", "line_too_long", 2)
+
+
+def test_a_line_that_is_too_long_is_never_held_as_a_whole(tmp_path: Path) -> None:
+    """Of a line of 200 MB less than 48 MB are in memory at any time."""
+    path = tmp_path / "long"
+    with path.open("wb") as file:
+        file.truncate(200_000_000)
+    tracemalloc.start()
+    try:
+        taken = intake.take_in(path, "seed", "/v1/chat/completions", Rules())
+        _, most_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert [error["code"] for error in taken.errors] == ["line_too_long"]
+    assert most_bytes < 3 * intake.MOST_LINE_BYTES  # the line so far, and the pieces that it is made of
 
 
 def test_many_bad_lines_are_a_hundred_errors(desk: Desk) -> None:
