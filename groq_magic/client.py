@@ -29,7 +29,7 @@ from groq_magic.view import Observer, View
 
 DEFAULT_MODEL = "openai/gpt-oss-20b"
 # https://console.groq.com/docs/api-reference#chat-create
-RANGES = {"temperature": (0.0, 2.0), "max_tokens": (1.0, math.inf)}
+RANGES = {"temperature": (0.0, 2.0), "max_tokens": (1.0, math.inf), "take": (1.0, math.inf)}
 _FIELDS = {"temperature": "temperature", "max_tokens": "max_completion_tokens"}
 WINDOWS = ("24h", "7d")  # those with evidence: https://console.groq.com/docs/batch
 
@@ -175,6 +175,7 @@ def submit(
     max_tokens: int | None = None,
     extra: Mapping[str, Any] | None = None,
     window: str = "24h",
+    take: int = 1,
     raw: bool = False,
     variables: Mapping[str, object] | None = None,
     name: str = "",
@@ -184,15 +185,15 @@ def submit(
     `source` is a list of texts, a dict id → prompt, message lists, rows or a table; `template` (Jinja's
     `{{ }}`) is filled for each row. `temperature` is 0 to 2; `max_tokens` bounds each answer; `extra` is
     merged into every request's body; `window` is "24h" or "7d". Everything is cut and checked before this
-    returns; the network is never waited for. The same prompts asked for again are not sent again. With a
-    `name`, `%groq attach` finds them under it in this notebook.
+    returns; the network is never waited for. What was asked before is not sent again, row by row; another
+    `take` is another set of answers. With a `name`, `%groq attach` finds them under it in this notebook.
     Raises InputError, KeyMissing, LedgerError. https://console.groq.com/docs/batch
     """
     asked = prompts.from_source(
         source, template=template, raw=raw, id_column=id, variables=variables or {}, system=system
     )
     options = body_options(temperature=temperature, max_tokens=max_tokens, extra=extra)
-    return send(asked, Settings(model, window, options), name=name)
+    return send(asked, Settings(model, window, options, take=take), name=name)
 
 
 def body_options(
@@ -240,6 +241,8 @@ def send(
         raise InputError("The model's name is empty: for example openai/gpt-oss-20b.")
     if settings.window not in WINDOWS:
         raise InputError(f"window is {settings.window!r}; Groq takes {' or '.join(WINDOWS)}.")
+    if not isinstance(settings.take, int) or isinstance(settings.take, bool) or settings.take < 1:
+        raise InputError(f"take is {settings.take!r}; it is a whole number from 1.")
     where, book = service(), ledger()
     job_id = new_job_id()
     form = shards.Form(settings.model, system=asked.system, options=settings.options)

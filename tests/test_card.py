@@ -99,8 +99,13 @@ STATES: list[tuple[str, Snapshot, list[str]]] = [
     ),
     (
         "asked for before",
-        replace(RUNNING, reused_from=AT - 86_400),
+        replace(RUNNING, reused=1_000, reused_from=AT - 86_400),
         ["Asked for on", "not sent again."],
+    ),
+    (
+        "grown since",
+        replace(RUNNING, reused=990, reused_from=AT - 86_400),
+        ["990 of them were asked for on", "are not sent again; 10 are."],
     ),
     ("completed", DONE, ["✓ completed", "1,000 answered", "all of them: answers.to_pandas() batch_01"]),
     (

@@ -337,7 +337,28 @@ def test_help_lists_options_and_verbs(notebook: Notebook) -> None:
     assert dict(notebook.variables) == before
 
 
-@pytest.mark.parametrize("verb", ["batches", "wait", "cancel", "attach", "sandbox", "help"])
+def test_retry_mends_what_was_cut_off(notebook: Notebook) -> None:
+    """`%groq retry NAME --max-tokens N` fills the variable in place, or says that nothing is to be done."""
+    notebook.ok("%%groq_batch words --max-tokens 1 --wait\n[[echo]]abcdefgh\n[[echo]]ab")
+    assert notebook.variables["words"].texts == ["abcd", "ab"]
+    notebook.ok("%groq retry words --max-tokens 50")
+    assert notebook.variables["words"].wait(10).texts == ["abcdefgh", "ab"]
+    assert "Every prompt of words has its answer" in notebook.ok("%groq retry words")
+
+
+def test_a_second_take_is_another_set_of_answers(notebook: Notebook) -> None:
+    """`--take 2` asks the same prompts once more, and only once."""
+    batches = []
+    for take in ("", "--take 2", "--take 2"):
+        notebook.ok(f"%%groq_batch words --wait {take}\n[[echo]]a")
+        batches.append(notebook.variables["words"].batch_ids)
+    assert batches[0] != batches[1] == batches[2]
+    assert "--take needs a whole number from 1 on" in notebook.refusal(
+        "%%groq_batch words --take 0\n[[echo]]a"
+    )
+
+
+@pytest.mark.parametrize("verb", ["batches", "wait", "cancel", "retry", "attach", "sandbox", "help"])
 def test_every_verb_is_there(notebook: Notebook, verb: str) -> None:
     """Each verb that the help names is one that `%groq` does."""
     done = notebook.run(f"%groq {verb}")
@@ -358,6 +379,10 @@ def test_every_verb_is_there(notebook: Notebook, verb: str) -> None:
         ("%groq wait waiting --timeout soon", "--timeout takes seconds, not 'soon'"),
         ("%groq wait waiting --timeout", "--timeout takes seconds, not ''"),
         ("%groq cancel", "Which one? %groq cancel NAME. You hold: waiting."),
+        ("%groq retry", "Which one? %groq retry NAME [--max-tokens N]"),
+        ("%groq retry waiting", "wait for it, or run its cell again"),
+        ("%groq retry waiting --take 2", "--take is not for a retry, which asks the same prompts"),
+        ("%groq again waiting", "type `%groq retry waiting`"),
         ("%groq attach nobody", "The ledger knows no job 'nobody': %groq batches lists what it knows."),
         ("%groq attach waiting df", "`df` is an int and is not overwritten"),
         ("%groq attach waiting two names", "Too many words: %groq attach [ID|OLDNAME] [NAME]"),

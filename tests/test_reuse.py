@@ -148,7 +148,9 @@ def test_rows_that_failed_and_were_cut_are_outcomes(line: Line) -> None:
 
 def expired_once(line: Line, count: int = 4) -> Answers:
     """A batch that expired half-way."""
-    line.on(POLL, replaced(status="expired", output_file_id=None, error_file_id=None))
+    nothing = {"completed": 0, "failed": 0, "total": count}
+    ended = replaced(status="expired", output_file_id=None, error_file_id=None, request_counts=nothing)
+    line.on(POLL, ended)
     answers = submit(*echoes(count)).wait(WAIT_S)
     assert answers.counts == {"expired": count}
     return answers

@@ -199,7 +199,7 @@ def _said(s: Snapshot) -> str:
 def _sentences(s: Snapshot) -> tuple[str, str]:
     """The phase in large letters, and what it means."""
     where = "In the sandbox" if s.sandbox else "At Groq"
-    reused = "" if s.reused_from is None else f" Asked for on {_when(s.reused_from)}; not sent again."
+    reused = f" {_reused(s)}" if s.reused_from is not None else ""
     if s.phase == "not_sent":
         return "Not sent.", f"{s.stopped or ''} Nothing was paid.".strip()
     if s.phase == "sending":
@@ -211,6 +211,14 @@ def _sentences(s: Snapshot) -> tuple[str, str]:
     if s.phase == "collecting":
         return "Collecting the answers.", reused.strip()
     return "", f"{s.meaning}{reused}".strip()
+
+
+def _reused(s: Snapshot) -> str:
+    """What was not sent now, and what was."""
+    asked = f"asked for on {_when(s.reused_from or s.created_at)}"
+    if s.reused >= s.prompts:
+        return f"{asked[:1].upper()}{asked[1:]}; not sent again."
+    return f"{s.reused:,} of them were {asked} and are not sent again; {s.prompts - s.reused:,} are."
 
 
 def _say(s: Snapshot) -> str:

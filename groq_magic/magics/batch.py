@@ -38,6 +38,7 @@ def run(magics: GroqMagics, line: str, cell: str | None) -> Answers | None:
             temperature=given.get("temperature"), max_tokens=given.get("max_tokens"), extra=given.get("extra")
         ),
         shard_rows=magics.shard_rows,
+        take=given.get("take", 1),
     )
     if given.get("dry_run"):
         print(_planned(client.plan(asked, settings)))  # noqa: T201

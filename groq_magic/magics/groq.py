@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 def run(magics: GroqMagics, line: str) -> Any:
     """Does what the line says."""
     verb, words = options.parse_verb(line)
+    if verb.name == "retry":  # its options are those of groq_batch, and so is the way to read them
+        return _retry(magics, line.strip().removeprefix("retry"))
     return VERBS[verb.name](magics, words)
 
 
@@ -93,6 +95,24 @@ def _cancel(magics: GroqMagics, words: list[str]) -> None:
     print(f"Cancelling {answers.name}; what is answered by then is paid and kept.")  # noqa: T201
 
 
+def _retry(magics: GroqMagics, line: str) -> None:
+    parsed = options.parse(line, magics.ip.ev)
+    known = {
+        "model": "--model",
+        "temperature": "--temperature",
+        "max_tokens": "--max-tokens",
+        "extra": "--extra",
+    }
+    if other := [key for key in parsed.values if key not in known]:
+        flag = f"--{other[0].replace('_', '-')}"
+        raise InputError(f"{flag} is not for a retry, which asks the same prompts: {_usage('retry')}")
+    answers = _held(magics, [parsed.name] if parsed.name else [], "retry")
+    if client.retry(answers, range(len(answers)), **parsed.values):
+        batch.show(magics, answers)
+    else:
+        print(f"Every prompt of {answers.name} has its answer: nothing was sent.")  # noqa: T201
+
+
 def _attach(magics: GroqMagics, words: list[str]) -> None:
     variables = magics.ip.user_ns
     if len(words) > 2:
@@ -134,6 +154,7 @@ VERBS: dict[str, Callable[[GroqMagics, list[str]], Any]] = {
     "batches": _batches,
     "wait": _wait,
     "cancel": _cancel,
+    "retry": lambda magics, words: _retry(magics, " ".join(words)),
     "attach": _attach,
     "sandbox": _sandbox,
     "help": _help,

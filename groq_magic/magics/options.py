@@ -69,6 +69,7 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "--extra", None, "DICT", "expression", "a dict merged into every request: top_p, stop, tools and more"
     ),
+    Option("--take", None, "N", "integer", "the Nth set of answers to the same prompts; default 1"),
     Option("--window", "-w", "24h|7d", "choice", "how long Groq may take; default 24h", ("24h", "7d")),
     Option("--dry-run", None, None, "switch", "show what would be sent; send and bind nothing"),
     Option("--wait", None, None, "switch", "the cell returns when the batch has ended"),
@@ -82,6 +83,11 @@ VERBS: tuple[Verb, ...] = (
     Verb("batches", "batches", "every batch on this machine's ledger"),
     Verb("wait", "wait NAME [--timeout S]", "wait until NAME's batch has ended"),
     Verb("cancel", "cancel NAME", "stop NAME's batch; answers that came are kept"),
+    Verb(
+        "retry",
+        "retry NAME [--max-tokens N] [--model NAME] [--temperature T] [--extra DICT]",
+        "send again what has no answer in NAME (what was cut off too, with more tokens)",
+    ),
     Verb(
         "attach",
         "attach [ID|OLDNAME] [NAME]",
@@ -112,6 +118,7 @@ _VERB_NEAR_MISSES = {
     **dict.fromkeys(("status", "list", "ls", "jobs", "ps", "show", "history"), "batches"),
     **dict.fromkeys(("stop", "abort", "kill", "delete", "rm"), "cancel"),
     **dict.fromkeys(("resume", "reattach", "reconnect", "restore", "collect", "fetch", "open"), "attach"),
+    **dict.fromkeys(("again", "rerun", "redo", "resend", "repeat"), "retry"),
     **dict.fromkeys(("block", "join", "await", "result", "results"), "wait"),
     **dict.fromkeys(("demo", "offline", "mock", "fake"), "sandbox"),
     **dict.fromkeys(("options", "usage", "man", "?", "-h", "--help"), "help"),
@@ -127,6 +134,7 @@ _EXAMPLES = {
     "--temperature": "--temperature 0.7",
     "--max-tokens": "--max-tokens 500",
     "--extra": '--extra {"top_p": 0.9}',
+    "--take": "--take 2",
     "--window": "--window 7d",
 }
 
