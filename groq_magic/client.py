@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import atexit
 import math
 import os
+import sys
 import threading
 import time
 from array import array
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -489,12 +493,40 @@ def _ensure(job: Job, service: Callable[[], Service]) -> Run:
 
 def _begin(run: Run) -> None:
     """Starts a run, and first those that lend to it."""
+    _at_exit()
     for lender in run.lenders:
         _begin(lender)
     with _lock:
         if not run.begun:
             run.begun = True
             loop.submit(run.run())
+
+
+@cache
+def _at_exit() -> None:
+    """Has `_finish_sending` called when the interpreter ends, before the threads that it needs are gone."""
+    import concurrent.futures.thread  # noqa: F401 (it ends threads: ours is to be called first)
+
+    register = getattr(threading, "_register_atexit", atexit.register)
+    register(_finish_sending)
+
+
+def _finish_sending() -> None:
+    """At the end of a script, what is on its way is sent; in a notebook, which goes on by itself, nothing."""
+    ipython = sys.modules.get("IPython")
+    if ipython is not None and ipython.get_ipython() is not None:
+        return
+
+    def sending() -> list[Snapshot]:
+        runs = [run for run in _runs.values() if run.begun and not run.rows.finished.done()]
+        return [now for run in runs if (now := run.view.snapshot()).phase == "sending"]
+
+    if found := sending():
+        count = sum(now.prompts for now in found)
+        print(f"groq_magic: {count:,} prompts are being sent; this ends when they are at {found[0].badge}.")  # noqa: T201
+        with suppress(KeyboardInterrupt):
+            while sending():
+                time.sleep(0.1)
 
 
 def _complete(found: list[Shard]) -> bool:
@@ -613,6 +645,30 @@ def batches() -> list[tuple[Job, list[Shard]]]:
     """Every job that the ledger knows with its shards, newest first."""
     book = ledger()
     return [(job, book.shards(job.job_id)) for job in reversed(book.jobs())]
+
+
+def forget(answers: Answers) -> int:
+    """Removes a batch and its answers from this machine; how many bytes that were.
+
+    The service keeps what it has, so that the same prompts find it again there. Raises StillRunning,
+    InputError where other batches have answers of it.
+    """
+    book, job_id = ledger(), answers.job_id
+    if not answers.done:
+        raise StillRunning("It still runs: wait for it or cancel it first.")
+    if borrowers := [job.name or NAMELESS for job in book.borrowers(job_id)]:
+        raise InputError(f"Its answers are also those of {', '.join(borrowers)}: forget that first.")
+    size = book.size(job_id)
+    retries = [loan.lender for loan in book.loans(job_id) if loan.kind == "retry"]
+    with _lock:
+        _runs.pop(job_id, None)
+    book.forget(job_id)
+    for lender in retries:
+        if not book.borrowers(lender):
+            size += book.size(lender)
+            _runs.pop(lender, None)
+            book.forget(lender)
+    return size
 
 
 def leave() -> Future[None]:

@@ -113,11 +113,28 @@ class Ledger:
             except BaseException:
                 self._db.close()
                 raise
-        except (OSError, sqlite3.Error) as exc:
+        except (OSError, sqlite3.Error, LedgerError) as exc:
+            if aside := self._set_aside(exc):
+                raise LedgerError(
+                    f"The ledger in {self.home} could not be read; it lies in {aside} now, and a new one "
+                    "begins. Nothing was sent. Run the cell again: what was sent before is found at Groq by "
+                    "its files."
+                ) from exc
+            if isinstance(exc, LedgerError):
+                raise
             raise LedgerError(
                 f"The ledger in {self.home} cannot be opened: {exc}. Nothing was sent. "
                 "Another folder: set GROQ_MAGIC_HOME."
             ) from exc
+
+    def _set_aside(self, exc: BaseException) -> str | None:
+        """Moves a file that is no ledger, or a damaged one, out of the way; its new name, if it was one."""
+        cause = exc.__cause__ if isinstance(exc, LedgerError) else exc
+        if getattr(cause, "sqlite_errorname", "") not in ("SQLITE_NOTADB", "SQLITE_CORRUPT"):
+            return None
+        aside = f"ledger.sqlite.unreadable-{time.strftime('%Y%m%d-%H%M%S')}"
+        (self.home / "ledger.sqlite").rename(self.home / aside)
+        return aside
 
     def _prepare(self) -> None:
         self._db.execute("PRAGMA journal_mode=DELETE")
@@ -360,6 +377,22 @@ class Ledger:
                         },
                     )
             _update(db, "shards", facts, "job_id=? AND number=?", (shard.job_id, shard.number))
+
+    def borrowers(self, job_id: str) -> list[Job]:
+        """The jobs that have rows of this one."""
+        found = self._rows("SELECT DISTINCT job_id FROM loans WHERE lender=?", (job_id,))
+        return [self.job(borrower) for (borrower,) in found]
+
+    def size(self, job_id: str) -> int:
+        """How many bytes a job's files have on disk."""
+        return sum(path.stat().st_size for path in self.folder(job_id).rglob("*") if path.is_file())
+
+    def forget(self, job_id: str) -> None:
+        """Removes a job and its files. The service keeps what it has."""
+        with self._transaction() as db:
+            for table in ("loans", "names", "seen", "shards", "jobs"):
+                db.execute(f"DELETE FROM {table} WHERE job_id=?", (job_id,))
+        shutil.rmtree(self.folder(job_id), ignore_errors=True)
 
     # --- names --------------------------------------------------------------------------------------
 

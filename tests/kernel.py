@@ -220,6 +220,10 @@ class Kernel:
         self._process.kill()
         self._process.wait(timeout=10)
 
+    def wait_until_dead(self, timeout: float = 30) -> None:
+        """Waits for a kernel that kills itself."""
+        self._process.wait(timeout)
+
     # Cells ---------------------------------------------------------------------------------------------
 
     def send(self, code: str) -> str:

@@ -9,10 +9,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from groq_magic import client
 from groq_magic.errors import InputError
+from tests.desk import KEY
+from tests.sockets import arm, sandbox
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -89,6 +92,29 @@ if child:
 else:
     os._exit(0)
 """
+
+
+SCRIPT = """
+import sys
+from groq_magic import client
+client.use_sandbox(sys.argv[1])
+client.submit([f"[[echo]]{n}" for n in range(5)], name="answers")
+"""
+
+
+def test_a_script_ends_when_its_prompts_are_sent(tmp_path: Path) -> None:
+    """A script that does not wait finishes its uploads and creates, and says so in one line."""
+    env = os.environ | {"GROQ_MAGIC_HOME": str(tmp_path / "home"), "PYTHONPATH": str(ROOT)}
+    with sandbox(tmp_path / "store") as url:
+        arm(url, "slow", on="POST /files", seconds=1)
+        done = subprocess.run(
+            [sys.executable, "-c", SCRIPT, url], env=env, capture_output=True, text=True, timeout=60
+        )
+        said = done.stdout.splitlines()
+        assert (done.returncode, done.stderr, len(said)) == (0, "", 1)
+        assert said[0].startswith("groq_magic: 5 prompts are being sent")
+        listed = httpx.get(f"{url}/openai/v1/batches", headers={"authorization": f"Bearer {KEY}"}).json()
+        assert len(listed["data"]) == 1
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")

@@ -246,13 +246,45 @@ def test_a_ledger_of_a_newer_version_is_refused(home: Path) -> None:
     assert (home / "ledger.sqlite").read_bytes() == before
 
 
-def test_a_file_that_is_no_ledger_is_refused(home: Path) -> None:
-    """Another file in the ledger's place is an error and is not overwritten."""
+def test_a_file_that_is_no_ledger_is_set_aside(home: Path) -> None:
+    """Another file in the ledger's place is an error, is kept under another name, and a new ledger begins."""
     home.mkdir()
     (home / "ledger.sqlite").write_text("my notes, not a database at all\n" * 100, encoding="utf-8")
-    with pytest.raises(LedgerError, match="cannot be"):
+    with pytest.raises(LedgerError, match=r"lies in ledger\.sqlite\.unreadable-.* Nothing was sent"):
         Ledger(home)
-    assert (home / "ledger.sqlite").read_text(encoding="utf-8").startswith("my notes")
+    (aside,) = home.glob("ledger.sqlite.unreadable-*")
+    assert aside.read_text(encoding="utf-8").startswith("my notes")
+    with closing(Ledger(home)) as ledger:
+        assert ledger.jobs() == []
+
+
+def test_a_damaged_ledger_is_set_aside(home: Path) -> None:
+    """A ledger with a page overwritten is not written to any more, and not lost either."""
+    with closing(Ledger(home)) as ledger:
+        for n in range(30):
+            submitted(ledger, (f"a{n}", "b"))
+    path = home / "ledger.sqlite"
+    data = bytearray(path.read_bytes())
+    data[100:4_000] = b"\xff" * 3_900  # the page that says where everything is
+    path.write_bytes(data)
+    with pytest.raises(LedgerError, match="Run the cell again"):
+        Ledger(home)
+    (aside,) = home.glob("ledger.sqlite.unreadable-*")
+    assert aside.read_bytes() == bytes(data)
+
+
+def test_a_ledger_that_another_holds_is_waited_for_and_then_said(
+    ledger: Ledger, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where another program holds it, the error names the folder, and what was there stays."""
+    job = submitted(ledger)
+    with closing(sqlite3.connect(home / "ledger.sqlite", isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        ledger._db.execute("PRAGMA busy_timeout=50")
+        with pytest.raises(LedgerError, match="locked"):
+            ledger.update_job(job.job_id, stopped="x")
+        other.execute("ROLLBACK")
+    assert ledger.job(job.job_id).stopped is None
 
 
 def test_a_home_below_a_file_is_refused(home: Path) -> None:

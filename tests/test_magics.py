@@ -346,6 +346,29 @@ def test_retry_mends_what_was_cut_off(notebook: Notebook) -> None:
     assert "Every prompt of words has its answer" in notebook.ok("%groq retry words")
 
 
+def test_forget_leaves_nothing_here_and_pays_nothing_again(notebook: Notebook) -> None:
+    """After `%groq forget NAME` name and files are gone; the same cell finds its batch at the service."""
+    cell = "%%groq_batch words --wait\n[[echo]]a\n[[echo]]b"
+    notebook.ok(cell)
+    words = notebook.variables["words"]
+    folder, batches = client.ledger().folder(words.job_id), words.batch_ids
+    assert "pay nothing; --take 2 asks anew" in notebook.ok("%groq forget words")
+    assert ("words" in notebook.variables, folder.exists()) == (False, False)
+    notebook.ok(cell)
+    assert (notebook.variables["words"].texts, notebook.variables["words"].batch_ids) == (["a", "b"], batches)
+
+
+def test_what_others_use_is_not_forgotten(notebook: Notebook) -> None:
+    """A batch whose answers a larger one has is kept, and what runs is kept; each says why."""
+    notebook.ok("%%groq_batch words --wait\n[[echo]]a")
+    notebook.ok("%%groq_batch more --wait\n[[echo]]a\n[[echo]]b")
+    assert "Its answers are also those of more" in notebook.refusal("%groq forget words")
+    notebook.ok("%groq sandbox --fresh")
+    notebook.ok("%%groq_batch slow\n[[slow]]a")
+    assert "wait for it or cancel it first" in notebook.refusal("%groq forget slow")
+    assert notebook.variables["more"].texts == ["a", "b"]
+
+
 def test_a_second_take_is_another_set_of_answers(notebook: Notebook) -> None:
     """`--take 2` asks the same prompts once more, and only once."""
     batches = []
@@ -358,7 +381,9 @@ def test_a_second_take_is_another_set_of_answers(notebook: Notebook) -> None:
     )
 
 
-@pytest.mark.parametrize("verb", ["batches", "wait", "cancel", "retry", "attach", "sandbox", "help"])
+@pytest.mark.parametrize(
+    "verb", ["batches", "wait", "cancel", "retry", "attach", "sandbox", "forget", "help"]
+)
 def test_every_verb_is_there(notebook: Notebook, verb: str) -> None:
     """Each verb that the help names is one that `%groq` does."""
     done = notebook.run(f"%groq {verb}")

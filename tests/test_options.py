@@ -334,7 +334,7 @@ def test_a_near_miss_is_answered_with_the_right_verb(line: str, message: str) ->
 
 
 @pytest.mark.parametrize(
-    "word", ["status", "list", "stop", "login", "ls", "abort", "resume", "key", "redo", "models", "forget"]
+    "word", ["status", "list", "stop", "login", "ls", "abort", "resume", "key", "redo", "models", "rm"]
 )
 def test_no_message_names_a_verb_that_does_not_exist(word: str) -> None:
     """Every `%groq verb` in an answer can be typed."""

@@ -113,6 +113,16 @@ def _retry(magics: GroqMagics, line: str) -> None:
         print(f"Every prompt of {answers.name} has its answer: nothing was sent.")  # noqa: T201
 
 
+def _forget(magics: GroqMagics, words: list[str]) -> None:
+    answers = _held(magics, words, "forget")
+    size = client.forget(answers)
+    del magics.ip.user_ns[words[0]]
+    print(  # noqa: T201
+        f"{words[0]} is forgotten here ({size / 1e6:,.1f} MB). The service keeps its files and batches: "
+        "the same prompts find them again and pay nothing; --take 2 asks anew."
+    )
+
+
 def _attach(magics: GroqMagics, words: list[str]) -> None:
     variables = magics.ip.user_ns
     if len(words) > 2:
@@ -156,6 +166,7 @@ VERBS: dict[str, Callable[[GroqMagics, list[str]], Any]] = {
     "cancel": _cancel,
     "retry": lambda magics, words: _retry(magics, " ".join(words)),
     "attach": _attach,
+    "forget": _forget,
     "sandbox": _sandbox,
     "help": _help,
 }

@@ -98,6 +98,7 @@ VERBS: tuple[Verb, ...] = (
         "sandbox [URL|off] [--fresh]",
         "practise without a key; URL: one on a socket; off: back to Groq; --fresh: begin with an empty store",
     ),
+    Verb("forget", "forget NAME", "remove NAME's batch and its answers from this machine"),
     Verb("help", "help", "what %groq_batch --help shows"),
 )
 
@@ -116,7 +117,8 @@ _OPTION_NEAR_MISSES = {
 
 _VERB_NEAR_MISSES = {
     **dict.fromkeys(("status", "list", "ls", "jobs", "ps", "show", "history"), "batches"),
-    **dict.fromkeys(("stop", "abort", "kill", "delete", "rm"), "cancel"),
+    **dict.fromkeys(("stop", "abort", "kill"), "cancel"),
+    **dict.fromkeys(("delete", "rm", "remove", "clear", "drop"), "forget"),
     **dict.fromkeys(("resume", "reattach", "reconnect", "restore", "collect", "fetch", "open"), "attach"),
     **dict.fromkeys(("again", "rerun", "redo", "resend", "repeat"), "retry"),
     **dict.fromkeys(("block", "join", "await", "result", "results"), "wait"),
