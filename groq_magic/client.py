@@ -268,12 +268,12 @@ def send(
             take=settings.take,
         )
         job = _put_down(draft, cuts, folder, settings.shard_rows)
-    asked_now = 0
-    if job.job_id != job_id and _at_rest(job.job_id) and _some_unanswered(job.job_id):
+    asked_now, new = 0, job.job_id == job_id
+    if not new and _at_rest(job.job_id) and _some_unanswered(job.job_id):
         rows = _read(job)
         asked_now = _ask_again(job, rows, rows.unanswered())
-    reused = _reused(job, asked_now, new=job.job_id == job_id)
-    return carry(job, name, frame=asked.frame, service=lambda: where, reused=reused, bind=bind)
+    reused = _reused(job, asked_now, new=new)
+    return carry(job, name, frame=asked.frame, service=lambda: where, reused=reused, new=new, bind=bind)
 
 
 def _put_down(draft: Job, cuts: list[shards.Cut], folder: Path, shard_rows: int) -> Job:
@@ -453,10 +453,11 @@ def carry(
     frame: object | None = None,
     service: Callable[[], Service] | None = None,
     reused: Reused | None = None,
+    new: bool = False,
     bind: Callable[[Answers], None] = lambda answers: None,
 ) -> Answers:
     """Starts carrying a job, or joins whoever does in this process; Answers over its rows."""
-    run = _ensure(job, service or (lambda: _service_of(job)))
+    run = _ensure(job, service or (lambda: _service_of(job)), new=new)
     if name:
         ledger().name(notebook(), name, job.job_id)
     verbs = _verbs(job.job_id, run, name or NAMELESS, reused or Reused())
@@ -466,8 +467,11 @@ def carry(
     return answers
 
 
-def _ensure(job: Job, service: Callable[[], Service]) -> Run:
-    """The run of a job in this process, made where there is none or where there is more to do."""
+def _ensure(job: Job, service: Callable[[], Service], *, new: bool = False) -> Run:
+    """The run of a job in this process, made where there is none or where there is more to do.
+
+    A `new` job was put down a moment ago, with all that others have of it.
+    """
     book = ledger()
     with _lock:
         run = _runs.get(job.job_id)
@@ -481,6 +485,8 @@ def _ensure(job: Job, service: Callable[[], Service]) -> Run:
             lenders = [_ensure(book.job(loan.lender), service) for loan in loans]
             rows.reopen([_lent(loan, lender.rows) for loan, lender in zip(loans, lenders, strict=True)])
         else:
+            if not new and _reconsidered(job):
+                loans = book.loans(job.job_id)
             lenders = [_ensure(book.job(loan.lender), service) for loan in loans]
             rows = _rows(job, [lender.rows for lender in lenders])
             view = View(job.job_id, book, rows)
@@ -489,6 +495,24 @@ def _ensure(job: Job, service: Callable[[], Service]) -> Run:
         run.lenders = lenders
         _runs[job.job_id] = run
         return run
+
+
+def _reconsidered(job: Job) -> bool:
+    """Has what others asked meanwhile taken out of what this job never sent; whether there was any.
+
+    The process that cut it has ended; another submission may have asked for the same rows since.
+    """
+    book = ledger()
+    cuts = book.never_sent(job.job_id)
+    if not cuts or job.attempt > 1 or _driven(job.job_id):
+        return False
+    loans = reuse.find(job, cuts, book, _driven)
+    if loans:
+        with book.cutting(new_job_id()) as folder:
+            begin = len(book.shards(job.job_id))
+            left = reuse.unlent(cuts, loans, folder, shards.MAX_LINES, begin)
+            book.withdraw(job.job_id, cuts, left, loans)
+    return bool(loans)
 
 
 def _begin(run: Run) -> None:
@@ -530,7 +554,7 @@ def _finish_sending() -> None:
 
 
 def _complete(found: list[Shard]) -> bool:
-    return all(shard.state in ("collected", "cancelled") for shard in found)
+    return all(shard.state in ("collected", "cancelled", "withdrawn") for shard in found)
 
 
 def _rows(job: Job, lenders: list[Rows]) -> Rows:

@@ -9,6 +9,7 @@
                                                     └─▶ unsure    there was no list: a later run searches
     anything before `created` ─▶ refused      the service will not have it: a later run tries again
     cut, uploading, uploaded ─cancel─▶ cancelled      nothing of it became a batch
+    anything before `creating` ─▶ withdrawn     other jobs have asked meanwhile; what is left is a new shard
 
 A state is on the ledger before the call it announces (`uploading`, `creating`), and the fact after it, so
 `next_step` decides from the ledger alone: a first run, a re-run and a run after a crash are one path.
@@ -109,7 +110,9 @@ _STEPS: dict[str, Step] = {
     "refused": "rest",  # until a later run puts it back to `cut`
     "collected": "rest",
     "cancelled": "rest",
+    "withdrawn": "rest",
 }
+NEVER_SENT = frozenset({"cut", "uploading", "uploaded", "refused"})
 
 ENDED = frozenset({"completed", "failed", "expired", "cancelled"})
 

@@ -30,7 +30,7 @@ from pathlib import Path
 from typing import Any
 
 from groq_magic.errors import LedgerError
-from groq_magic.job import Job, Loan, Shard
+from groq_magic.job import NEVER_SENT, Job, Loan, Shard
 from groq_magic.shards import Cut, content_of
 
 SCHEMA_VERSION = 2
@@ -64,7 +64,7 @@ _LOANS = """
 CREATE TABLE loans (
     job_id TEXT NOT NULL REFERENCES jobs, lender TEXT NOT NULL REFERENCES jobs, kind TEXT NOT NULL,
     at REAL NOT NULL, rows BLOB NOT NULL, lender_rows BLOB NOT NULL, ids TEXT,
-    UNIQUE (job_id, lender, kind)
+    UNIQUE (job_id, lender, kind, rows)
 );
 CREATE INDEX shards_by_form ON shards (form);
 """
@@ -263,23 +263,7 @@ class Ledger:
                 return same
             _insert(db, "jobs", {key: getattr(job, key) for key in _JOB})
             for cut in cuts:
-                _insert(
-                    db,
-                    "shards",
-                    {
-                        "job_id": job.job_id,
-                        "number": cut.number,
-                        "state": "cut",
-                        "first_row": cut.first_row,
-                        "lines": cut.lines,
-                        "size": cut.size,
-                        "prefix": cut.prefix,
-                        "form": cut.form,
-                        "content": cut.content,
-                        "fingerprints": cut.fingerprints,
-                        "row_map": None if cut.row_map is None else cut.row_map.tobytes(),
-                    },
-                )
+                _put(db, job.job_id, cut)
             for loan in loans:
                 _lend(db, job.job_id, loan)
             folder.rename(self.folder(job.job_id))
@@ -342,6 +326,47 @@ class Ledger:
                 (job_id, number),
             )[0]
             yield job_id, number, state, _ints(held) if held else range(first, first + lines), prints
+
+    def never_sent(self, job_id: str) -> list[Cut]:
+        """The shards of a job of which nothing has reached the service, as they were cut."""
+        found = self._rows(
+            "SELECT number, first_row, lines, size, fingerprints, prefix, form, content, row_map, state "
+            "FROM shards WHERE job_id=? ORDER BY number",
+            (job_id,),
+        )
+        return [
+            Cut(
+                number,
+                self.shard_path(job_id, number),
+                first,
+                lines,
+                size,
+                prints,
+                prefix,
+                form,
+                content,
+                _ints(held) if held else None,
+            )
+            for number, first, lines, size, prints, prefix, form, content, held, state in found
+            if state in NEVER_SENT
+        ]
+
+    def withdraw(self, job_id: str, old: Sequence[Cut], new: Sequence[Cut], loans: Sequence[Loan]) -> None:
+        """Puts new shards and what others have in the place of shards that were never sent."""
+        with self._transaction() as db:
+            for cut in old:
+                facts: dict[str, object] = {
+                    "state": "withdrawn",
+                    "lines": 0,
+                    "fingerprints": b"",
+                    "row_map": None,
+                }
+                _update(db, "shards", facts, "job_id=? AND number=?", (job_id, cut.number))
+            for cut in new:
+                cut.path.rename(self.shard_path(job_id, cut.number))
+                _put(db, job_id, cut)
+            for loan in loans:
+                _lend(db, job_id, loan)
 
     # --- loans --------------------------------------------------------------------------------------
 
@@ -408,6 +433,23 @@ class Ledger:
             (notebook,),
         )
         return [Named(name, self.job(job_id), at) for name, job_id, at in found]
+
+
+def _put(db: sqlite3.Connection, job_id: str, cut: Cut) -> None:
+    facts = {
+        "job_id": job_id,
+        "number": cut.number,
+        "state": "cut",
+        "first_row": cut.first_row,
+        "lines": cut.lines,
+        "size": cut.size,
+        "prefix": cut.prefix,
+        "form": cut.form,
+        "content": cut.content,
+        "fingerprints": cut.fingerprints,
+        "row_map": None if cut.row_map is None else cut.row_map.tobytes(),
+    }
+    _insert(db, "shards", facts)
 
 
 def _ints(held: bytes) -> array[int]:

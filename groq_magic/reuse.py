@@ -18,25 +18,30 @@ import msgspec
 
 from groq_magic import wire
 from groq_magic.answers import Rows
-from groq_magic.job import Job, Loan
+from groq_magic.job import NEVER_SENT, Job, Loan
 from groq_magic.ledger import Ledger
 from groq_magic.shards import Cut, Form, Request, cut_again, fingerprint
 
-_NEVER_SENT = ("cut", "uploading", "uploaded", "refused")
-
 
 def find(job: Job, cuts: Sequence[Cut], book: Ledger, driven: Callable[[str], bool]) -> list[Loan]:
-    """What earlier jobs have of a submission that was cut; `driven` tells whether a job is being driven."""
+    """What other jobs have of a submission that was cut; `driven` tells whether a job is being driven.
+
+    What the job has already from others answers no second row.
+    """
+    used = {loan.lender: set(loan.lender_rows) for loan in book.loans(job.job_id) if loan.kind == "reuse"}
     loans: dict[str, tuple[array[int], array[int]]] = {}
     left = [bytearray(cut.lines) for cut in cuts]  # 1 where a row has been found
     forms = {cut.form for cut in cuts}
     alive: dict[str, bool] = {}
     for form in sorted(forms):
         for lender, _, state, rows, prints in book.known(job, form):
-            if state in _NEVER_SENT and not alive.setdefault(lender, driven(lender)):
+            if state in NEVER_SENT and not alive.setdefault(lender, driven(lender)):
                 continue
             places: dict[bytes, list[int]] = {}
+            mine = used.get(lender, set())
             for line in range(len(rows) - 1, -1, -1):
+                if rows[line] in mine:
+                    continue
                 places.setdefault(prints[16 * line : 16 * line + 16], []).append(rows[line])
             here, there = loans.setdefault(lender, (array("I"), array("I")))
             for cut, found in zip(cuts, left, strict=True):
@@ -57,7 +62,21 @@ def find(job: Job, cuts: Sequence[Cut], book: Ledger, driven: Callable[[str], bo
 
 
 def left_over(cuts: Sequence[Cut], loans: Iterable[Loan], folder: Path, max_lines: int) -> list[Cut]:
-    """The rows that nobody has, cut once more."""
+    """The rows that nobody has, cut once more in place of the whole."""
+    again = folder / "again"
+    again.mkdir()
+    done = unlent(cuts, loans, again, max_lines)
+    for cut in cuts:
+        cut.path.unlink()
+    moved = [replace(cut, path=cut.path.rename(folder / cut.path.name)) for cut in done]
+    again.rmdir()
+    return moved
+
+
+def unlent(
+    cuts: Sequence[Cut], loans: Iterable[Loan], folder: Path, max_lines: int, begin: int = 0
+) -> list[Cut]:
+    """The rows that nobody has, cut once more into `folder`, the shards numbered from `begin`."""
     lent = {row for loan in loans for row in loan.rows}
 
     def requests() -> Iterator[Request]:
@@ -67,14 +86,7 @@ def left_over(cuts: Sequence[Cut], loans: Iterable[Loan], folder: Path, max_line
                     if row not in lent:
                         yield Request(row, line, cut.fingerprints[16 * n : 16 * n + 16])
 
-    again = folder / "again"
-    again.mkdir()
-    done = cut_again(requests(), cuts[0].form, again, max_lines, given_ids=not cuts[0].prefix)
-    for cut in cuts:
-        cut.path.unlink()
-    moved = [replace(cut, path=cut.path.rename(folder / cut.path.name)) for cut in done]
-    again.rmdir()
-    return moved
+    return cut_again(requests(), cuts[0].form, folder, max_lines, given_ids=not cuts[0].prefix, begin=begin)
 
 
 def again(

@@ -170,9 +170,15 @@ class Request:
 
 
 def cut_again(
-    requests: Iterable[Request], form: str, folder: Path, max_lines: int = MAX_LINES, *, given_ids: bool
+    requests: Iterable[Request],
+    form: str,
+    folder: Path,
+    max_lines: int = MAX_LINES,
+    *,
+    given_ids: bool,
+    begin: int = 0,
 ) -> list[Cut]:
-    """Writes lines that were cut before into shards of their own, under ids that say so.
+    """Writes lines that were cut before into shards of their own, numbered from `begin`, under new ids.
 
     `form` is "" for requests that must not be found by others; see `Cut`.
     """
@@ -180,7 +186,8 @@ def cut_again(
     waiting = iter(requests)
     first = next(waiting, None)
     while first is not None:
-        number, prefix = len(done), "" if given_ids else f"{form or 'again'}-{len(done)}x{first.row}-"
+        number = begin + len(done)
+        prefix = "" if given_ids else f"{form or 'again'}-{number}x{first.row}-"
         path = folder / f"shard-{number:04}.jsonl"
         rows, digests, size = array("I"), bytearray(), 0
         with path.open("xb") as file:

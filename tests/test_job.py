@@ -33,6 +33,7 @@ STEPS = {
     "created": "watch",
     "ended": "collect",
     "unsure": "rest",
+    "withdrawn": "rest",
     "refused": "rest",
     "collected": "rest",
     "cancelled": "rest",

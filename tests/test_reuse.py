@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import httpx
 import pytest
 
 from groq_magic import client, pipeline, prompts
@@ -12,6 +13,7 @@ from groq_magic.job import Snapshot
 from tests.test_pipeline import (
     CREATE,
     EARLIER,
+    MODELS,
     POLL,
     UPLOAD,
     WAIT_S,
@@ -21,6 +23,7 @@ from tests.test_pipeline import (
     ends,
     forget,
     line,
+    lost,
     numbers,
     pauses,
     replaced,
@@ -141,6 +144,44 @@ def test_rows_that_failed_and_were_cut_are_outcomes(line: Line) -> None:
     assert ends(again) == [("failed", "json_validate_failed"), ("cut", None), ("ok", None), ("ok", None)]
     assert again.texts == [None, "ab", "2", "3"]
     assert last(again).problems[0].count == 1
+
+
+def stranded(line: Line, *asked: str) -> Answers:
+    """Prompts that were cut in a process that ended before it could send them."""
+    line.on(MODELS, *[lost(httpx.ConnectError)] * 10_000)
+    answers = submit(*asked, name="stranded")
+    Seen(answers).until(lambda now: now.trouble is not None)
+    forget()
+    line._acts.clear()
+    return answers
+
+
+def test_what_was_never_sent_is_nobodys_answer(line: Line) -> None:
+    """Prompts that were cut and not sent are sent by the next cell that holds them, and no others."""
+    uploads = sent(line)
+    stranded(line, *echoes(5))
+    assert submit("[[echo]]1", "[[echo]]7").wait(WAIT_S).texts == ["1", "7"]
+    assert uploads == [2]
+
+
+def test_what_others_asked_meanwhile_is_not_sent_twice(line: Line) -> None:
+    """A submission taken up late sends only the rows that nobody has asked since."""
+    uploads = sent(line)
+    late = stranded(line, *echoes(5))
+    submit(*echoes(3), "[[echo]]9").wait(WAIT_S)
+    assert client.attach(late.job_id).wait(WAIT_S).texts == numbers(5)
+    forget()
+    assert submit(*echoes(5)).wait(WAIT_S).texts == numbers(5)
+    assert uploads == [4, 2]
+
+
+def test_what_others_asked_in_full_is_not_sent_at_all(line: Line) -> None:
+    """Where everything was asked since, the late submission is done at once."""
+    uploads = sent(line)
+    late = stranded(line, *echoes(3))
+    submit(*echoes(4)).wait(WAIT_S)
+    assert client.attach(late.job_id).wait(WAIT_S).texts == numbers(3)
+    assert (uploads, client.attach(late.job_id).status) == ([4], "completed")
 
 
 # --- what is sent again -----------------------------------------------------------------------------------
