@@ -6,7 +6,8 @@ import httpx
 import pytest
 
 from groq_magic import client, pipeline, prompts
-from groq_magic.answers import Answers
+from groq_magic.answers import Answers, Lent, Rows
+from groq_magic.answers.reading import EXPIRED, PENDING
 from groq_magic.client import Settings
 from groq_magic.errors import InputError, StillRunning
 from groq_magic.job import Snapshot
@@ -245,6 +246,19 @@ def test_a_grown_table_uses_what_was_asked_again(line: Line) -> None:
     forget()
     assert submit(*echoes(5)).wait(WAIT_S).texts == numbers(5)
     assert uploads == [1]
+
+
+def test_a_failure_that_is_asked_again_is_not_lent_yet() -> None:
+    """While a lender's row may be mended, whoever borrows it waits; then takes what came."""
+    asked_again = Rows("again", 1, [])
+    lender = Rows("lender", 1, [], [Lent(asked_again, [0], [0], retry=True)])
+    lender.status[0] = EXPIRED
+    borrower = Rows("borrower", 1, [], [Lent(lender, [0], [0])])
+    borrower.borrow(borrower.lent[0])
+    assert borrower.status[0] == PENDING
+    lender.waiting.clear()
+    borrower.borrow(borrower.lent[0])
+    assert borrower.status[0] == EXPIRED
 
 
 # --- retry --------------------------------------------------------------------------------------------------
