@@ -40,7 +40,7 @@ log = logging.getLogger("groq_magic")
 
 UPLOADS_AT_ONCE = 4
 DOWNLOADS = 4  # how often a file that broke off, or holds nothing of ours, is fetched again
-SEARCHES = 6  # how often a list of batches is asked for that does not come
+SEARCHES = 6  # how often a list is asked for that does not come
 SURE_AFTER_S = 30.0  # two complete lists so far apart prove that a batch is not there
 LATE_FILES_S = 60.0  # how long a completed batch may go without naming its files
 NEW_BATCH_S = 60.0  # how long a new batch may be unknown to the service
@@ -52,7 +52,7 @@ _LATER_RUN = {"refused": "cut", "unsure": "creating"}
 
 
 class _NoList(Exception):
-    """The service does not say which batches there are."""
+    """The service does not say what there is."""
 
 
 class Run:
@@ -176,13 +176,11 @@ class Run:
     async def _uploaded(self, shard: Shard) -> str | None:
         """The id of this very file, if it was uploaded under another ledger. The list is asked for once."""
         if self._files is None:
-            self._files = asyncio.create_task(self._again(lambda api: api.files()))
+            self._files = asyncio.create_task(self._again(_a_few_times(lambda api: api.files())))
         name = policy.file_name(self._job, shard)
         try:
             found = await self._files
-        except Refused as exc:
-            if policy.passing(exc):
-                raise
+        except _NoList:
             return None  # a service that lists no files
         same = [file for file in found if file.filename == name and file.bytes in (None, shard.size)]
         return min(same, key=lambda file: file.created_at or 0).id if same else None
@@ -298,17 +296,9 @@ class Run:
 
     async def _search(self, shard: Shard) -> None:
         """A create was not answered: its batch is found, or created again where it surely is not there."""
-        job, searches = self._job, iter(range(SEARCHES))
+        tag = policy.tag(self._job, shard)
+        look = _a_few_times(lambda api: orphans.batches(api, shard.file_id or "", tag))
         surely_at: float | None = None  # when a second complete list without it is proof enough
-
-        async def look(api: Groq) -> list[Batch]:
-            try:
-                return await orphans.batches(api, shard.file_id or "", policy.tag(job, shard))
-            except (NoReply, Refused) as exc:
-                if not policy.passing(exc) or next(searches, None) is None:
-                    raise _NoList(exc.message) from exc
-                raise
-
         while not self._leaving:
             try:
                 found = await self._again(look, despite_cancel=True)
@@ -541,3 +531,18 @@ async def _size_of(api: Groq, file_id: str) -> int:
         if policy.passing(exc):
             raise
         return 0
+
+
+def _a_few_times(ask: Callable[[Groq], Awaitable[T]]) -> Callable[[Groq], Awaitable[T]]:
+    """Asks for a list; raises _NoList where it is refused, or has not come after `SEARCHES` times."""
+    tries = iter(range(SEARCHES))
+
+    async def asked(api: Groq) -> T:
+        try:
+            return await ask(api)
+        except (NoReply, Refused) as exc:
+            if not policy.passing(exc) or next(tries, None) is None:
+                raise _NoList(exc.message) from exc
+            raise
+
+    return asked

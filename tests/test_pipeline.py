@@ -574,9 +574,10 @@ def test_a_file_without_a_batch_is_not_uploaded_again(
     assert line.count(UPLOAD) == 1
 
 
-def test_a_service_without_a_list_of_files_is_used_all_the_same(line: Line) -> None:
+@pytest.mark.parametrize("what", sorted(NO_LIST.keys() - {"it has no end"}))
+def test_a_service_without_a_list_of_files_is_used_all_the_same(what: str, line: Line) -> None:
     """Where files cannot be listed, they are uploaded."""
-    line.on(FILES, says(404, "not found"))
+    line.on(FILES, *[NO_LIST[what]] * 50)
     assert submit(*echoes(2)).wait(WAIT_S).texts == numbers(2)
 
 
