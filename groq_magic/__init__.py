@@ -20,8 +20,8 @@ The map, from the top floor down; imports only go down:
     pipeline    THE STORY: shards → upload → batch → poll → answers; policy: what each error means
     view        snapshots of a job, and who watches
     polling     one poller for many batches      orphans  what the service holds of ours
-    api         Groq's endpoints, one coroutine each
     reuse       what was asked before, and what is left to send
+    api         Groq's endpoints, one coroutine each
     ledger      every batch we know, on disk; owns every path
     job         a job and its shards; what a state means, when to ask again
     shards      requests → JSONL files within the limits; fingerprints

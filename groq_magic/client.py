@@ -358,18 +358,25 @@ def _ask_again(
     return len(again)
 
 
+def _family(job_id: str) -> list[str]:
+    """A job, and those that its answers come from, at whatever remove."""
+    found: list[str] = []
+    waiting = [job_id]
+    while waiting:
+        if (each := waiting.pop()) not in found:
+            found.append(each)
+            waiting += reversed([loan.lender for loan in ledger().loans(each)])
+    return found
+
+
 def _at_rest(job_id: str) -> bool:
     """Whether nothing more will come of a job by itself, nor of those that lend to it."""
-    book = ledger()
-    return _complete(book.shards(job_id)) and all(_at_rest(loan.lender) for loan in book.loans(job_id))
+    return all(_complete(ledger().shards(each)) for each in _family(job_id))
 
 
 def _some_unanswered(job_id: str) -> bool:
     """Whether there may be rows that ended without an answer; reading them tells."""
-    book = ledger()
-    return any(shard.unanswered for shard in book.shards(job_id)) or any(
-        _some_unanswered(loan.lender) for loan in book.loans(job_id)
-    )
+    return any(shard.unanswered for each in _family(job_id) for shard in ledger().shards(each))
 
 
 def _read(job: Job) -> Rows:
@@ -380,9 +387,8 @@ def _read(job: Job) -> Rows:
         return run.rows
     rows = _rows(job, [_read(book.job(loan.lender)) for loan in book.loans(job.job_id)])
     for shard in book.shards(job.job_id):
-        for kind in ("output", "error"):
-            if (path := book.result_path(job.job_id, shard.number, kind)).exists():
-                rows.collect(shard.number, path)
+        for path in book.results(job.job_id, shard.number):
+            rows.collect(shard.number, path)
         rows.close(shard.number, *policy.ending(shard))
     for lent in rows.lent:
         rows.borrow(lent)
@@ -611,11 +617,8 @@ def _verbs(job_id: str, run: Run, name: str, reused: Reused) -> Verbs:
 
 def _batch_ids(job_id: str) -> list[str]:
     """The batches that a job's answers come from: its own, then those of who lends to it."""
-    book = ledger()
-    found = [shard.batch_id for shard in book.shards(job_id) if shard.batch_id]
-    for loan in book.loans(job_id):
-        found += [batch_id for batch_id in _batch_ids(loan.lender) if batch_id not in found]
-    return found
+    found = [shard.batch_id for each in _family(job_id) for shard in ledger().shards(each)]
+    return list(dict.fromkeys(batch_id for batch_id in found if batch_id))
 
 
 # --- afterwards --------------------------------------------------------------------------------------

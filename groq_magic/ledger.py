@@ -6,7 +6,7 @@ for the owner alone.
 
 ::
 
-    HOME/ledger.sqlite
+    HOME/ledger.sqlite                        (.unreadable-WHEN beside it: one that was damaged)
     HOME/jobs/JOB/shard-0000.jsonl            what was sent
     HOME/jobs/JOB/shard-0000.output.jsonl     what came back (.error.jsonl beside it)
     HOME/jobs/JOB/lock                        held by the process that drives the job
@@ -221,6 +221,11 @@ class Ledger:
         """Where the `output` or `error` file of a shard lies once it is here whole."""
         return self.folder(job_id) / f"shard-{number:04}.{kind}.jsonl"
 
+    def results(self, job_id: str, number: int) -> list[Path]:
+        """The result files of a shard that are here."""
+        paths = [self.result_path(job_id, number, kind) for kind in ("output", "error")]
+        return [path for path in paths if path.exists()]
+
     def lock_path(self, job_id: str) -> Path:
         """The file that the process which drives the job holds locked."""
         return self.folder(job_id) / "lock"
@@ -308,12 +313,12 @@ class Ledger:
         found = self._rows(
             "SELECT first_row, lines, row_map FROM shards WHERE job_id=? ORDER BY number", (job_id,)
         )
-        return [_ints(held) if held else range(first, first + lines) for first, lines, held in found]
+        return [_row_numbers(*held) for held in found]
 
-    def known(self, job: Job, form: str) -> Iterator[tuple[str, int, str, Sequence[int], bytes]]:
+    def known(self, job: Job, form: str) -> Iterator[tuple[str, str, Sequence[int], bytes]]:
         """Requests of this form that were put down for the job's service, sample and take, oldest first.
 
-        For each shard: its job, number and state, its rows and their fingerprints.
+        For each shard: its job and state, its rows and their fingerprints.
         """
         found = self._rows(
             "SELECT job_id, number, shards.state FROM shards JOIN jobs USING (job_id) WHERE form=? AND "
@@ -325,7 +330,7 @@ class Ledger:
                 "SELECT first_row, lines, row_map, fingerprints FROM shards WHERE job_id=? AND number=?",
                 (job_id, number),
             )[0]
-            yield job_id, number, state, _ints(held) if held else range(first, first + lines), prints
+            yield job_id, state, _row_numbers(first, lines, held), prints
 
     def never_sent(self, job_id: str) -> list[Cut]:
         """The shards of a job of which nothing has reached the service, as they were cut."""
@@ -456,6 +461,10 @@ def _ints(held: bytes) -> array[int]:
     found = array("I")
     found.frombytes(held)
     return found
+
+
+def _row_numbers(first: int, lines: int, held: bytes | None) -> Sequence[int]:
+    return _ints(held) if held else range(first, first + lines)
 
 
 def _lend(db: sqlite3.Connection, job_id: str, loan: Loan) -> None:

@@ -163,9 +163,8 @@ class Run:
             if self._cancelling or self._leaving:
                 return
             if shard.state == "cut" and shard.file_id is None and (known := await self._uploaded(shard)):
-                self._note(
-                    shard, state="creating", file_id=known
-                )  # a ledger was lost: is there a batch, too?
+                # A ledger was lost: the search tells whether there is a batch, too.
+                self._note(shard, state="creating", file_id=known)
                 return
             self._note(shard, state="uploading")
             path = self._ledger.shard_path(self.job_id, shard.number)
@@ -337,25 +336,27 @@ class Run:
         """Files that are here → rows; rows without a line get their reason."""
         if shard.number in self.rows.settled:
             return
-        for kind in ("output", "error"):
-            path = self._ledger.result_path(self.job_id, shard.number, kind)
-            if path.exists():
-                await asyncio.to_thread(self.rows.collect, shard.number, path)
+        for path in self._ledger.results(self.job_id, shard.number):
+            await asyncio.to_thread(self.rows.collect, shard.number, path)
         await asyncio.to_thread(self._settle, shard, *policy.ending(shard))
-        unanswered = len(self.rows.unanswered(self.rows.rows_of(shard.number)))
-        if self._driving and unanswered != shard.unanswered:
-            self._ledger.update_shard(shard, unanswered=unanswered)
+        if self._driving:
+            unanswered = len(self.rows.unanswered(self.rows.rows_of(shard.number)))
+            if unanswered != shard.unanswered:
+                self._ledger.update_shard(shard, unanswered=unanswered)
         self.view.changed()
 
     async def _borrow(self, place: int) -> None:
         """Takes over what another job brings for rows of ours, until it has ended."""
         lent = self.rows.lent[place]
-        ended = asyncio.wrap_future(lent.lender.finished)
+        lender, had = lent.lender, (-1, -1)
+        ended = asyncio.wrap_future(lender.finished)
         ended.add_done_callback(lambda future: future.cancelled() or future.exception())  # it was heard
         try:
             while not self._leaving:
-                last = ended.done() or lent.lender.finished.done()
-                await asyncio.to_thread(self.rows.borrow, lent)
+                last, has = lender.finished.done(), (len(lender.settled), len(lender.waiting))
+                if last or has != had:  # each time it looks at every row
+                    had = has
+                    await asyncio.to_thread(self.rows.borrow, lent)
                 if last or (self._cancelling and not lent.retry):
                     break
                 self.view.changed()
@@ -472,7 +473,7 @@ class Run:
                 if jobs.next_step(shard) == "rest":
                     await self._take_in(shard)
             if len(self.rows.settled) == len(shards):
-                return None  # nothing is left to drive
+                return None
             self.view.changed()
             await self._pause(FOLLOW_S)
         return None

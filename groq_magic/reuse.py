@@ -31,18 +31,16 @@ def find(job: Job, cuts: Sequence[Cut], book: Ledger, driven: Callable[[str], bo
     used = {loan.lender: set(loan.lender_rows) for loan in book.loans(job.job_id) if loan.kind == "reuse"}
     loans: dict[str, tuple[array[int], array[int]]] = {}
     left = [bytearray(cut.lines) for cut in cuts]  # 1 where a row has been found
-    forms = {cut.form for cut in cuts}
     alive: dict[str, bool] = {}
-    for form in sorted(forms):
-        for lender, _, state, rows, prints in book.known(job, form):
+    for form in sorted({cut.form for cut in cuts}):
+        for lender, state, rows, prints in book.known(job, form):
             if state in NEVER_SENT and not alive.setdefault(lender, driven(lender)):
                 continue
             places: dict[bytes, list[int]] = {}
-            mine = used.get(lender, set())
+            taken = used.get(lender, ())
             for line in range(len(rows) - 1, -1, -1):
-                if rows[line] in mine:
-                    continue
-                places.setdefault(prints[16 * line : 16 * line + 16], []).append(rows[line])
+                if rows[line] not in taken:
+                    places.setdefault(prints[16 * line : 16 * line + 16], []).append(rows[line])
             here, there = loans.setdefault(lender, (array("I"), array("I")))
             for cut, found in zip(cuts, left, strict=True):
                 for line, row in enumerate(cut.rows):

@@ -30,7 +30,7 @@ from . import rules as disagreements
 from .batches import Batches
 from .gate import Gate, Keys, json_response, rate_limits
 from .models import MODELS
-from .refusals import Refusal, invalid, not_found
+from .refusals import Refusal, broken, invalid, not_found, too_large
 from .results import chat_id
 from .rules import Rules
 from .store import Store
@@ -148,7 +148,7 @@ class _Desk:
             if purpose != "batch":
                 raise invalid("`purpose` must be `batch`.", "purpose")
             if (file.size or 0) > self.rules.most_bytes:
-                raise too_large(self.rules.most_bytes)
+                raise too_large("A file", self.rules.most_bytes, "file")
             if len(file.filename or "") > _LONGEST_NAME or not _is_text(file.filename or ""):
                 raise invalid(f"A file's name is text of at most {_LONGEST_NAME} characters.", "file")
             if self.rules.malformed_upload == "500":
@@ -294,11 +294,6 @@ async def _typed(request: Request, kind: type[T]) -> T:
         raise invalid(f"The body is not understood: {exc}.") from None
 
 
-def too_large(most_bytes: int) -> Refusal:
-    """413: more bytes than a file may have."""
-    return Refusal(413, f"A file has at most {most_bytes} bytes.", "request_too_large", "file")
-
-
 def _refuse_malformed(file: Any) -> None:
     for raw in iter(lambda: file.readline(intake.MOST_LINE_BYTES + 1), b""):
         try:
@@ -306,8 +301,7 @@ def _refuse_malformed(file: Any) -> None:
                 intake.read_line(raw)
         except intake.Fault as fault:
             if fault.code == "invalid_json_line":
-                said = "Internal Server Error"
-                raise Refusal(500, said, "internal_server_error", kind="internal_server_error") from None
+                raise broken() from None
     file.seek(0)
 
 
@@ -320,8 +314,7 @@ async def _refused(request: Request, error: Exception) -> Response:
 async def _disk_failed(request: Request, error: Exception) -> Response:
     """A full disk and its like: what was half-written is gone, what was there stays."""
     said = f"The sandbox cannot write to its disk: {getattr(error, 'strerror', None) or error}."
-    refusal = Refusal(500, said, "internal_server_error", kind="internal_server_error")
-    return json_response(refusal.envelope, 500)
+    return json_response(broken(said).envelope, 500)
 
 
 async def _gone(request: Request, error: Exception) -> Response:

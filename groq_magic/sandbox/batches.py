@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from . import bodies, faults, intake, results
-from .refusals import Refusal, invalid, not_found
+from .refusals import Refusal, broken, invalid, not_found
 from .rules import Rules
 from .store import Store
 from .timeline import Batch, Settled, Standing, late_s, standing
@@ -57,7 +57,7 @@ class Batches:
                 raise invalid(f"Cannot find file `{file_id}`.", "input_file_id") from None
             raise
         if "[[create-500]]" in batch.marks:
-            raise Refusal(500, "Internal Server Error", "internal_server_error", kind="internal_server_error")
+            raise broken()
         return self._shown(batch, standing(batch, _NOT_YET))
 
     def _taken_in(

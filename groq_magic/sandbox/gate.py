@@ -17,7 +17,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .faults import Armed
-from .refusals import Refusal
+from .refusals import Refusal, too_large
 from .store import Store
 
 # Where a server puts what ends its connection: at once, or when all is sent.
@@ -126,14 +126,13 @@ class Gate:
     def _bounded(self, scope: Scope, receive: Receive) -> Receive:
         """The same body, or Refusal (413) as soon as it is longer than it may be."""
         upload = scope["path"] == f"{_V1}/files"
-        most = self._most_bytes + _ROOM_FOR_FORM if upload else _MOST_JSON_BYTES
-        said = (
-            f"A file has at most {self._most_bytes} bytes." if upload else f"A body has at most {most} bytes."
-        )
-        too_large = Refusal(413, said, "request_too_large", "file" if upload else None)
+        if upload:
+            most, refusal = self._most_bytes + _ROOM_FOR_FORM, too_large("A file", self._most_bytes, "file")
+        else:
+            most, refusal = _MOST_JSON_BYTES, too_large("A body", _MOST_JSON_BYTES)
         declared = Headers(scope=scope).get("content-length", "0")
         if declared.isdecimal() and int(declared) > most:
-            raise too_large
+            raise refusal
         taken = 0
 
         async def counted() -> Message:
@@ -141,7 +140,7 @@ class Gate:
             message = await receive()
             taken += len(message.get("body", b""))
             if taken > most:
-                raise too_large
+                raise refusal
             return message
 
         return counted

@@ -33,6 +33,16 @@ def not_found(kind: str, its_id: str) -> Refusal:
     return Refusal(404, f"The {kind} `{its_id}` does not exist.", f"{kind}_not_found")
 
 
+def too_large(what: str, most_bytes: int, param: str | None = None) -> Refusal:
+    """413: more bytes than it may have. The words and the code are ours."""
+    return Refusal(413, f"{what} has at most {most_bytes} bytes.", "request_too_large", param)
+
+
+def broken(message: str = "Internal Server Error") -> Refusal:
+    """500: the service's own fault."""
+    return Refusal(500, message, "internal_server_error", kind="internal_server_error")
+
+
 def invalid(message: str, param: str | None = None) -> Refusal:
     """400: this field cannot be what it is. No document and no capture shows a code for it."""
     return Refusal(400, message, None, param)
