@@ -69,6 +69,9 @@ CREATE TABLE loans (
 CREATE INDEX shards_by_form ON shards (form);
 """
 
+_open: Ledger | None = None
+_opening = threading.Lock()
+
 _JOB = tuple(f.name for f in fields(Job))
 _SHARD = tuple(f.name for f in fields(Shard))
 
@@ -89,6 +92,39 @@ def default_home() -> Path:
     import platformdirs
 
     return Path(platformdirs.user_data_dir("groq_magic", appauthor=False))
+
+
+def notebook() -> str:
+    """What we call the notebook we are in: Jupyter's name for its session, else the working folder."""
+    return os.environ.get("JPY_SESSION_NAME") or str(Path.cwd())
+
+
+def current() -> Ledger:
+    """The ledger of this process, opened on first use; another home opens another. Raises LedgerError."""
+    global _open
+    with _opening:
+        home = default_home()
+        if _open is None or _open.home != home:
+            _open = Ledger(home)
+        return _open
+
+
+def let_go() -> None:
+    """Closes the ledger of this process; the next use opens it again."""
+    global _open
+    if _open is not None:
+        _open.close()
+        _open = None
+
+
+def _in_child() -> None:
+    """A forked child must not write through its parent's connection; it opens one of its own."""
+    global _open, _opening
+    _open, _opening = None, threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_in_child)
 
 
 def new_job_id() -> str:

@@ -13,7 +13,7 @@ from unittest import mock
 from IPython.core.history import HistoryManager
 from IPython.core.interactiveshell import InteractiveShell
 
-from groq_magic import client
+from groq_magic import client, ledger, runs, services
 from groq_magic.answers import Answers
 from groq_magic.errors import NotSent, StillRunning
 from groq_magic.keys import Service
@@ -49,20 +49,18 @@ def home(folder: Path) -> Iterator[Path]:
 
 def restart() -> None:
     """As when a kernel ends: nothing is watched, driven or chosen any more, and the ledger is let go of."""
-    client.leave().result(30)
-    client.use_groq()
-    if client._ledger is not None:
-        client._ledger.close()
-        client._ledger = None
+    runs.leave().result(30)
+    services.use_groq()
+    ledger.let_go()
 
 
 def sandbox(pace_s: float) -> None:
     """From now on prompts go to this home's sandbox of this pace; each pace has a store of its own."""
     known = (os.environ["GROQ_MAGIC_HOME"], pace_s)
     if known in _sandboxes:
-        client._chosen = _sandboxes[known]
+        services._chosen = _sandboxes[known]
     else:
-        _sandboxes[known] = client.use_sandbox(fresh=True, pace_s=pace_s)
+        _sandboxes[known] = services.use_sandbox(fresh=True, pace_s=pace_s)
 
 
 def ask(source: object, *, pace_s: float = 0.2, **options: object) -> Answers:

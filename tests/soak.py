@@ -31,13 +31,13 @@ PROMPTS = 60
 WORKER = """
 import json, sys
 from pathlib import Path
-from groq_magic import client, pipeline, prompts
+from groq_magic import client, pipeline, prompts, services, settings
 pipeline.SURE_AFTER_S = 0.5
 url, asked, rows, out = sys.argv[1:]
-client.use_sandbox(url)
+services.use_sandbox(url)
 source = prompts.from_source(json.loads(asked))
 print("go", flush=True)
-answers = client.send(source, client.Settings(shard_rows=int(rows)), name="answers")
+answers = client.send(source, settings.Settings(shard_rows=int(rows)), name="answers")
 Path(out).write_text(json.dumps(answers.wait(90).texts))
 """
 FAULTS: list[dict[str, Any]] = [

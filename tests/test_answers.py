@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from groq_magic import client, prompts
 from groq_magic.answers import Answers
-from groq_magic.client import Settings
 from groq_magic.errors import NotSent, StillRunning
+from groq_magic.settings import DEFAULT_MODEL, Settings
 from tests import markup, offline
 from tests.markup import HOSTILE
 
@@ -157,7 +157,7 @@ def test_each_answer_has_its_status_and_reason(
         assert answer.usage is None
     else:
         assert answer.usage.completion_tokens > 0
-        assert answer.model == f"sandbox/{client.DEFAULT_MODEL}"
+        assert answer.model == f"sandbox/{DEFAULT_MODEL}"
         assert answer.raw["custom_id"] == key
         assert "No model is asked" in answer.reasoning
 

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from groq_magic import client
+from groq_magic import settings
 from groq_magic.errors import InputError
 from tests.desk import KEY
 from tests.sockets import arm, sandbox
@@ -33,7 +33,7 @@ ROOT = Path(__file__).resolve().parents[1]
 )
 def test_options_become_groqs_fields(given: dict[str, Any], fields: dict[str, Any]) -> None:
     """Only what was given is sent, under Groq's names."""
-    assert client.body_options(**given) == fields
+    assert settings.body_options(**given) == fields
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_options_become_groqs_fields(given: dict[str, Any], fields: dict[str, An
 def test_options_that_groq_would_refuse_are_said_in_one_line(given: dict[str, Any], said: str) -> None:
     """A value out of range, and an extra that says a thing twice, is an error before anything is sent."""
     with pytest.raises(InputError) as caught:
-        client.body_options(**given)
+        settings.body_options(**given)
     assert str(caught.value) == said
 
 
@@ -80,8 +80,8 @@ FORK = """
 import os, warnings
 warnings.simplefilter("ignore", DeprecationWarning)  # newer Pythons warn of forks beside threads
 import groq_magic
-from groq_magic import client
-client.use_sandbox(pace_s=0)
+from groq_magic import client, services
+services.use_sandbox(pace_s=0)
 before = groq_magic.submit(["[[echo]]before"]).wait(30)
 child = os.fork()
 who = "parent" if child else "child"
@@ -96,8 +96,8 @@ else:
 
 SCRIPT = """
 import sys
-from groq_magic import client
-client.use_sandbox(sys.argv[1])
+from groq_magic import client, services
+services.use_sandbox(sys.argv[1])
 client.submit([f"[[echo]]{n}" for n in range(5)], name="answers")
 """
 

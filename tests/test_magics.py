@@ -16,7 +16,7 @@ import pandas as pd
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
-from groq_magic import client
+from groq_magic import client, ledger, runs, services
 from groq_magic.answers import Answers
 from groq_magic.errors import GroqMagicError
 from tests import offline
@@ -313,12 +313,12 @@ def test_a_dry_run_sends_nothing_and_binds_nothing(notebook: Notebook) -> None:
     assert out.endswith("The first one:\n[user] first of all\n")
     assert dict(notebook.variables) == before
     assert client.batches() == []
-    assert list((client.ledger().home / "jobs").iterdir()) == []
+    assert list((ledger.current().home / "jobs").iterdir()) == []
 
 
 def test_a_dry_run_needs_neither_key_nor_network(notebook: Notebook) -> None:
     """Without a key `--dry-run` says that there is none yet; with one it asks nobody."""
-    client.use_groq()
+    services.use_groq()
     assert "at nowhere yet (no key was found)" in notebook.ok("%%groq_batch never --dry-run\nhi")
     notebook.shell.run_line_magic("env", f"GROQ_BASE_URL={closed_port()}")
     notebook.shell.run_line_magic("env", "GROQ_API_KEY=gsk_unused")
@@ -351,7 +351,7 @@ def test_forget_leaves_nothing_here_and_pays_nothing_again(notebook: Notebook) -
     cell = "%%groq_batch words --wait\n[[echo]]a\n[[echo]]b"
     notebook.ok(cell)
     words = notebook.variables["words"]
-    folder, batches = client.ledger().folder(words.job_id), words.batch_ids
+    folder, batches = ledger.current().folder(words.job_id), words.batch_ids
     assert "pay nothing; --take 2 asks anew" in notebook.ok("%groq forget words")
     assert ("words" in notebook.variables, folder.exists()) == (False, False)
     notebook.ok(cell)
@@ -519,22 +519,22 @@ def test_attach_with_nothing_to_attach_says_so(notebook: Notebook) -> None:
 def test_the_sandbox_verbs_choose_where_prompts_go(notebook: Notebook) -> None:
     """`%groq sandbox` goes on with its store, `--fresh` begins another, `off` goes back to Groq."""
     notebook.ok("%groq sandbox --fresh")
-    first = client.service().id
+    first = services.current().id
     assert "no model, no key, no cost" in notebook.ok("%groq sandbox")
-    assert client.service().id == first
+    assert services.current().id == first
     notebook.ok("%groq sandbox --fresh")
-    assert client.service().id not in ("", first)
+    assert services.current().id not in ("", first)
     assert "Prompts go to Groq" in notebook.ok("%groq sandbox off").replace("prompts", "Prompts")
     assert "No Groq key was found" in notebook.refusal("%%groq_batch x\nhi")
 
 
 def test_a_sandbox_that_does_not_answer_changes_nothing(notebook: Notebook) -> None:
     """Where no sandbox listens at a URL, the error says how to start one, and prompts go where they went."""
-    before = client.service()
+    before = services.current()
     said = notebook.refusal(f"%groq sandbox {closed_port()}")
     assert "No sandbox answers at http://127.0.0.1:" in said
     assert "groq-magic sandbox" in said
-    assert client.service() is before
+    assert services.current() is before
 
 
 # --- settings -------------------------------------------------------------------------------------------
@@ -604,7 +604,7 @@ def test_loading_says_what_the_notebook_has_and_sends_nothing(notebook: Notebook
     assert said == (
         "This notebook has: first (completed), second (completed). Take it up again: %groq attach\n"
     )
-    assert client._runs == {}
+    assert runs._runs == {}
 
 
 def test_unloading_leaves_a_batch_to_be_attached_to(notebook: Notebook) -> None:
@@ -622,7 +622,7 @@ def test_unloading_leaves_a_batch_to_be_attached_to(notebook: Notebook) -> None:
 
 def test_without_a_key_the_error_names_three_ways(notebook: Notebook) -> None:
     """Where no key is found the paragraph names the sandbox, `.env` and the environment; nothing is bound."""
-    client.use_groq()
+    services.use_groq()
     for cell in ("%%groq_batch x\nhi", "%groq_batch x --from ['hi']"):
         said = notebook.refusal(cell)
         for way in ("%groq sandbox", ".env", "environment"):
@@ -667,7 +667,7 @@ def gossip() -> Iterator[str]:
 @pytest.fixture
 def keyed(notebook: Notebook, monkeypatch: pytest.MonkeyPatch) -> Notebook:
     """A notebook that sends to Groq, with a key in its environment."""
-    client.use_groq()
+    services.use_groq()
     monkeypatch.setenv("GROQ_API_KEY", SECRET)
     return notebook
 
@@ -682,7 +682,7 @@ def seen_of(notebook: Notebook, name: str) -> str:
     seen += [repr(answers), repr(answers[0]), str(answers._repr_mimebundle_())]
     with suppress(GroqMagicError):
         seen.append(repr(answers[0].error))
-    seen.append(repr(client.service()))
+    seen.append(repr(services.current()))
     return "\n".join(seen)
 
 

@@ -14,7 +14,7 @@ from tests.kernel import clean_environment
 pytestmark = pytest.mark.kernel
 
 # A batch of two seconds: long enough that the cell returns before its end.
-LOAD = "%load_ext groq_magic\nfrom groq_magic import client\nclient.use_sandbox(pace_s=2); None"
+LOAD = "%load_ext groq_magic\nfrom groq_magic import services\nservices.use_sandbox(pace_s=2); None"
 PROMPTS = "Name a colour.\nName a fruit."
 
 

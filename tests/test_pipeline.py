@@ -14,14 +14,14 @@ from typing import Any
 import httpx
 import pytest
 
-from groq_magic import api, client, pipeline, prompts
+from groq_magic import api, client, keys, ledger, pipeline, prompts, runs, services
 from groq_magic import job as jobs
 from groq_magic.answers import Answers
-from groq_magic.client import Settings
 from groq_magic.errors import LedgerError, NotSent, StillRunning
 from groq_magic.job import Shard, Snapshot
 from groq_magic.keys import Service
 from groq_magic.ledger import Ledger
+from groq_magic.settings import Settings
 from groq_magic.view import View
 
 MODEL = "openai/gpt-oss-20b"
@@ -167,17 +167,16 @@ def line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pauses: list[float]) -
     monkeypatch.setenv("GROQ_MAGIC_HOME", str(tmp_path / "home"))
     laid = Line()
     monkeypatch.setattr(api, "_in_process", laid.to)
-    client.use_sandbox(pace_s=0)
+    services.use_sandbox(pace_s=0)
     yield laid
     forget()
-    client.use_groq()
+    services.use_groq()
 
 
 def forget() -> None:
     """What the end of a process does to the client: everything in memory is gone."""
-    client.leave().result(WAIT_S)
-    client.ledger().close()
-    client._ledger = None
+    runs.leave().result(WAIT_S)
+    ledger.let_go()
 
 
 def submit(*asked: str, shard_rows: int = 50_000, name: str = "answers", **how: Any) -> Answers:
@@ -202,7 +201,7 @@ def ends(answers: Answers) -> list[tuple[str, str | None]]:
 
 def shards(answers: Answers) -> list[Shard]:
     """What the ledger says of the shards."""
-    return client.ledger().shards(answers.job_id)
+    return ledger.current().shards(answers.job_id)
 
 
 class Seen:
@@ -299,7 +298,7 @@ def test_what_a_failed_batch_answered_is_kept(line: Line) -> None:
 
 def test_a_cancelled_batch_keeps_what_was_answered(line: Line) -> None:
     """After a cancel the answered rows have their text, and the rest are cancelled, not missing."""
-    client.use_sandbox(pace_s=1.0)
+    services.use_sandbox(pace_s=1.0)
     answers = submit(*echoes(50))
     Seen(answers).until(lambda now: now.served > 0)
     answers.cancel()
@@ -418,11 +417,11 @@ def test_the_second_list_comes_half_a_minute_after_the_first(
 
 def test_the_list_is_read_to_its_end(line: Line) -> None:
     """A batch of ours is found behind sixty of others."""
-    service = client.service()
+    service = services.current()
 
     async def fill() -> None:
         other = api.Groq(service)
-        path = client.ledger().home / "other.jsonl"
+        path = ledger.current().home / "other.jsonl"
         path.write_text("{}\n", encoding="utf-8")
         file_id = await other.upload(path, "other.jsonl")
         for _ in range(60):
@@ -466,7 +465,7 @@ def test_without_a_list_a_shard_stays_unsure(what: str, line: Line) -> None:
 
 def test_two_batches_over_one_file_become_one(line: Line) -> None:
     """The older one is kept, the other cancelled, and every row is answered once."""
-    client.use_sandbox(pace_s=2)
+    services.use_sandbox(pace_s=2)
 
     async def twice(request: httpx.Request, send: Send) -> httpx.Response:
         for _ in range(2):
@@ -498,7 +497,7 @@ def test_a_create_that_the_process_did_not_survive_is_searched_for(made: bool, l
 @pytest.mark.parametrize("made", [True, False])
 def test_a_cancel_during_the_search_leaves_nothing_running(made: bool, line: Line) -> None:
     """A batch that is found is cancelled; one that is not there is not created any more."""
-    client.use_sandbox(pace_s=5)
+    services.use_sandbox(pace_s=5)
     gate = Gate()
     line.on(CREATE, (unanswered if made else lost)(httpx.ReadError))
     line.on(LIST, gate)
@@ -525,12 +524,11 @@ def test_an_unsure_shard_does_not_cost_the_others(line: Line) -> None:
 
 def new_machine(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
     """The same account, and nothing on disk."""
-    service = client.service()
-    client.leave().result(WAIT_S)
-    client.ledger().close()
+    service = services.current()
+    runs.leave().result(WAIT_S)
+    ledger.let_go()
     monkeypatch.setenv("GROQ_MAGIC_HOME", str(home))
-    client._ledger = None
-    client._chosen = service
+    services._chosen = service
 
 
 @pytest.mark.parametrize("given", [True, False])
@@ -662,7 +660,7 @@ def test_a_download_that_breaks_off_is_fetched_again(fault: Act, line: Line) -> 
     answers = submit(*echoes(2)).wait(WAIT_S)
     assert answers.texts == numbers(2)
     assert line.count(DOWNLOAD) == 3
-    folder = client.ledger().folder(answers.job_id)
+    folder = ledger.current().folder(answers.job_id)
     assert not list(folder.glob("*.part"))
 
 
@@ -677,7 +675,7 @@ def test_a_completed_batch_may_name_its_files_later(line: Line) -> None:
 @pytest.mark.parametrize("how", ["expired", "cancelled"])
 def test_a_batch_that_ended_early_may_name_its_files_later_too(how: str, line: Line) -> None:
     """Counted answers are waited for, also where the batch expired or was cancelled."""
-    client.use_sandbox(pace_s=2 if how == "cancelled" else 0)
+    services.use_sandbox(pace_s=2 if how == "cancelled" else 0)
     answers = submit("[[late]][[echo]]0", "[[expire]]" if how == "expired" else "x", *echoes(10))
     if how == "cancelled":
         Seen(answers).until(lambda now: now.served > 3)
@@ -725,7 +723,7 @@ def test_a_batch_that_another_key_made_is_said_to_be(line: Line, monkeypatch: py
     line.on(MODELS, gate := Gate())
     answers = submit(*echoes(2))
     assert gate.arrived.wait(WAIT_S)
-    client.ledger().update_job(answers.job_id, key_fingerprint="abcd1234")
+    ledger.current().update_job(answers.job_id, key_fingerprint="abcd1234")
     gate.opened.set()
     assert "The key with fingerprint abcd1234 made this batch" in str(answers.wait(WAIT_S)[0].error)
 
@@ -806,7 +804,7 @@ def test_a_cancel_while_sending_sends_nothing_more(line: Line) -> None:
 
 def test_a_cancel_reaches_the_batches_that_are_just_being_made(line: Line) -> None:
     """A create under way is finished and its batch cancelled; what has not begun never begins."""
-    client.use_sandbox(pace_s=3.0)
+    services.use_sandbox(pace_s=3.0)
     upload, creates = Gate(), [Gate(), Gate()]
     line.on(UPLOAD, None, None, upload)
     line.on(CREATE, *creates)
@@ -894,18 +892,18 @@ def test_attach_goes_on_with_the_sandbox_in_use(line: Line) -> None:
     line.on(UPLOAD, gate := Gate())
     answers = submit(*echoes(2))
     assert gate.arrived.wait(WAIT_S)
-    job = client.ledger().job(answers.job_id)
-    assert client._service_of(job) is client.service()
+    job = ledger.current().job(answers.job_id)
+    assert services.of_job(job) is services.current()
     gate.opened.set()
     answers.wait(WAIT_S)
 
 
 FOLLOW = """
 import sys
-from groq_magic import client
+from groq_magic import client, runs
 answers = client.attach(sys.argv[1])
 client.watch(answers, lambda now: print(now.phase, flush=True))
-print(answers.wait(30).texts, client._connections, flush=True)
+print(answers.wait(30).texts, runs._connections, flush=True)
 """
 
 
@@ -993,7 +991,7 @@ def test_leaving_lets_the_batch_run_on(line: Line) -> None:
     answers = submit(*echoes(2))
     seen = Seen(answers)
     seen.until(lambda now: now.phase == "at_groq")
-    client.leave().result(WAIT_S)
+    runs.leave().result(WAIT_S)
     told = len(seen.snapshots)
     assert not answers.done
     line._acts.clear()
@@ -1006,9 +1004,9 @@ def test_leaving_while_sending_settles_nothing(line: Line) -> None:
     line.on(MODELS, *[lost(httpx.ConnectError)] * 10_000)
     answers = submit(*echoes(2))
     Seen(answers).until(lambda now: now.trouble is not None)
-    client.leave().result(WAIT_S)
+    runs.leave().result(WAIT_S)
     assert (answers.done, answers.counts) == (False, {"pending": 2})
-    assert client.ledger().job(answers.job_id).stopped is None
+    assert ledger.current().job(answers.job_id).stopped is None
     line._acts.clear()
     assert client.attach(answers.job_id).wait(WAIT_S).texts == numbers(2)
 
@@ -1018,7 +1016,7 @@ def test_who_waits_is_told_when_nobody_watches_any_more(line: Line) -> None:
     line.on(POLL, *[EARLIER] * 10_000)
     answers = submit(*echoes(2))
     Seen(answers).until(lambda now: now.phase == "at_groq")
-    client.leave().result(WAIT_S)
+    runs.leave().result(WAIT_S)
     for ask in (lambda: answers.wait(WAIT_S), answers.cancel, lambda: answers.texts):
         with pytest.raises(StillRunning, match="%groq attach"):
             ask()
@@ -1067,16 +1065,16 @@ def test_the_card_says_since_when_nothing_is_sent_again(line: Line) -> None:
     assert Seen(first).until(lambda now: True).reused_from is None
     first.wait(WAIT_S)
     again = Seen(submit(*echoes(2), name="again")).until(lambda now: True)
-    assert (again.reused_from, again.name) == (client.ledger().job(first.job_id).created_at, "again")
+    assert (again.reused_from, again.name) == (ledger.current().job(first.job_id).created_at, "again")
 
 
 def test_a_failure_that_a_later_line_mends_is_not_counted(line: Line) -> None:
     """Where both files have a line for a row, the success counts and the failure does not."""
     answers = submit("[[echo]]0", "[[fail]]").wait(WAIT_S)
     assert list(answers._rows.problems) == ["json_validate_failed"]
-    line_of_success = client.ledger().result_path(answers.job_id, 0, "output").read_bytes()
+    line_of_success = ledger.current().result_path(answers.job_id, 0, "output").read_bytes()
     mended = line_of_success.replace(answers[0].custom_id.encode(), answers[1].custom_id.encode())
-    later = client.ledger().result_path(answers.job_id, 0, "later")
+    later = ledger.current().result_path(answers.job_id, 0, "later")
     later.write_bytes(mended)
     answers._rows.collect(0, later)
     assert (answers[1].status, answers._rows.problems) == ("ok", {})
@@ -1136,13 +1134,13 @@ def test_a_reply_beyond_reason_is_not_read_to_its_end(line: Line) -> None:
 
 def test_the_key_in_a_services_words_is_blacked_out(line: Line) -> None:
     """A service that repeats the key in an error does not get it onto the ledger or the card."""
-    client.keys.keep_secret("sk-no-groq-key")
+    keys.keep_secret("sk-no-groq-key")
     line.on(CREATE, refuses(400, "bad key sk-no-groq-key", code="sk-no-groq-key"))
     answers = submit(*echoes(1))
     with pytest.raises(NotSent) as caught:
         answers.wait(WAIT_S)
     shown = (
-        f"{caught.value} {answers[0].error} {client.ledger().job(answers.job_id).stopped} {shards(answers)}"
+        f"{caught.value} {answers[0].error} {ledger.current().job(answers.job_id).stopped} {shards(answers)}"
     )
     assert "sk-no-groq-key" not in shown
     assert "gsk_…" in shown

@@ -5,12 +5,12 @@ from typing import Any
 import httpx
 import pytest
 
-from groq_magic import client, pipeline, prompts
+from groq_magic import client, ledger, pipeline, prompts, services
 from groq_magic.answers import Answers, Lent, Rows
 from groq_magic.answers.reading import EXPIRED, PENDING
-from groq_magic.client import Settings
 from groq_magic.errors import InputError, StillRunning
 from groq_magic.job import Snapshot
+from groq_magic.settings import Settings
 from tests.test_pipeline import (
     CREATE,
     EARLIER,
@@ -63,7 +63,7 @@ def test_ten_rows_more_are_ten_requests(line: Line) -> None:
     assert (grown.texts, uploads) == (numbers(210), [200, 10])
     assert (last(grown).reused, last(grown).reused_from) == (
         200,
-        client.ledger().job(first.job_id).created_at,
+        ledger.current().job(first.job_id).created_at,
     )
     assert [answer.prompt for answer in grown][:2] == ["[[echo]]0", "[[echo]]1"]
 
@@ -105,7 +105,7 @@ def test_a_take_is_repeatable(line: Line) -> None:
 def test_another_sandbox_is_another_service(line: Line) -> None:
     """Answers of one store are not those of another."""
     submit(*echoes(2)).wait(WAIT_S)
-    client.use_sandbox(fresh=True, pace_s=0)
+    services.use_sandbox(fresh=True, pace_s=0)
     submit(*echoes(3)).wait(WAIT_S)
     assert line.count(CREATE) == 2
 
@@ -318,14 +318,14 @@ def test_retry_of_a_part_asks_for_that_part(line: Line) -> None:
 
 def test_a_cancelled_row_is_sent_by_a_retry_and_not_by_a_rerun(line: Line) -> None:
     """A re-run never undoes a cancel; a retry means it."""
-    client.use_sandbox(pace_s=2)
+    services.use_sandbox(pace_s=2)
     answers = submit(*echoes(3))
     Seen(answers).until(lambda now: now.shards_sent == 1)
     answers.cancel()
     answers.wait(WAIT_S)
     assert submit(*echoes(3)).wait(WAIT_S).counts.get("cancelled")
     assert line.count(CREATE) == 1
-    client.use_sandbox(pace_s=0)
+    services.use_sandbox(pace_s=0)
     assert answers.retry().wait(WAIT_S).texts == numbers(3)
 
 

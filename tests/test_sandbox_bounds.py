@@ -15,8 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
-from groq_magic import client as groq_client
-from groq_magic import keys
+from groq_magic import client, keys, ledger, runs, services
 from groq_magic.errors import InputError
 from groq_magic.sandbox import NoHome, Rules, create_app, intake
 from groq_magic.sandbox.store import Store
@@ -162,16 +161,15 @@ def test_our_own_client_sends_the_token_and_never_a_groq_key(
             for wrong in ("", "another-token"):
                 monkeypatch.setenv(keys.SANDBOX_TOKEN, wrong)
                 with pytest.raises(InputError, match=keys.SANDBOX_TOKEN):
-                    groq_client.use_sandbox(url)
+                    services.use_sandbox(url)
             monkeypatch.setenv(keys.SANDBOX_TOKEN, TOKEN)
-            assert groq_client.use_sandbox(url).key == TOKEN
-            answers = groq_client.submit(["[[echo]]in"])
+            assert services.use_sandbox(url).key == TOKEN
+            answers = client.submit(["[[echo]]in"])
             assert answers.wait(30).texts == ["in"]
-            groq_client.leave().result(30)
+            runs.leave().result(30)
     finally:
-        groq_client.use_groq()
-        groq_client.ledger().close()
-        monkeypatch.setattr(groq_client, "_ledger", None)
+        services.use_groq()
+        ledger.let_go()
 
 
 # --- how much ------------------------------------------------------------------------------------------

@@ -12,10 +12,11 @@ import traitlets
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class, no_var_expand
 
-from groq_magic import client
+from groq_magic import runs
 from groq_magic.answers import Answers
 from groq_magic.errors import GroqMagicError
 from groq_magic.magics import batch, groq, options
+from groq_magic.settings import DEFAULT_MODEL
 from groq_magic.shards import MAX_LINES
 
 T = TypeVar("T")
@@ -25,9 +26,7 @@ T = TypeVar("T")
 class GroqMagics(Magics):
     """Settings of the Groq magics, for `%config GroqMagics`."""
 
-    model = traitlets.Unicode(client.DEFAULT_MODEL, help="the model when --model is not given").tag(
-        config=True
-    )
+    model = traitlets.Unicode(DEFAULT_MODEL, help="the model when --model is not given").tag(config=True)
     shard_rows = traitlets.Int(
         MAX_LINES, min=1, max=MAX_LINES, help="at most so many prompts in one file; Groq takes 50,000"
     ).tag(config=True)
@@ -94,4 +93,4 @@ def unload(shell: InteractiveShell) -> None:
     configured: list[Any] = shell.configurables
     configured.remove(_loaded)  # where Magics put it, for %config
     _loaded = None
-    client.leave()
+    runs.leave()

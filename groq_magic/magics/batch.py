@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from groq_magic import client, prompts
 from groq_magic.answers import Answers
-from groq_magic.client import Plan, Settings
+from groq_magic.client import Plan
 from groq_magic.errors import InputError
 from groq_magic.magics import options
 from groq_magic.prompts import Prompts
+from groq_magic.settings import Settings, body_options
 
 if TYPE_CHECKING:
     from groq_magic.magics import GroqMagics
@@ -34,7 +35,7 @@ def run(magics: GroqMagics, line: str, cell: str | None) -> Answers | None:
     settings = Settings(
         model=str(given.get("model", magics.model)),
         window=str(given.get("window", "24h")),
-        options=client.body_options(
+        options=body_options(
             temperature=given.get("temperature"), max_tokens=given.get("max_tokens"), extra=given.get("extra")
         ),
         shard_rows=magics.shard_rows,

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from groq_magic import client, keys
+from groq_magic import client, keys, ledger, services
 from groq_magic import job as jobs
 from groq_magic.answers import Answers
 from groq_magic.errors import InputError, LedgerError
@@ -27,7 +27,7 @@ def run(magics: GroqMagics, line: str) -> Any:
 def greeting() -> str | None:
     """One line on what this notebook has under way or done; None where there is nothing."""
     try:
-        named = client.ledger().named(client.notebook())
+        named = ledger.current().named(ledger.notebook())
         if not named:
             return None
         said = ", ".join(f"{entry.name} ({_status(entry.job)})" for entry in named[-5:])
@@ -38,7 +38,7 @@ def greeting() -> str | None:
 
 def _status(job: jobs.Job) -> str:
     """How a job stood when the ledger last heard of it."""
-    shards = client.ledger().shards(job.job_id)
+    shards = ledger.current().shards(job.job_id)
     resting = {shard.number for shard in shards if jobs.next_step(shard) == "rest"}
     return jobs.status(shards, jobs.phase(job, shards, resting)).replace("_", " ")
 
@@ -150,10 +150,10 @@ def _sandbox(magics: GroqMagics, words: list[str]) -> None:
     if len(words) > 1 or (words and words[0].startswith("-")):
         raise InputError(f"Not understood: {' '.join(words)}. {_usage('sandbox')}")
     if words == ["off"]:
-        client.use_groq()
+        services.use_groq()
         print("The sandbox is off: prompts go to Groq, with your key.")  # noqa: T201
         return
-    where = client.use_sandbox(words[0] if words else None, fresh=fresh)
+    where = services.use_sandbox(words[0] if words else None, fresh=fresh)
     place = "in this kernel" if where.folder else f"at {where.base_url}"
     print(  # noqa: T201
         f"Prompts go to a sandbox {place} now: no model, no key, no cost. Back to Groq: %groq sandbox off"

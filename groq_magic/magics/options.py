@@ -19,8 +19,8 @@ from difflib import get_close_matches
 from numbers import Integral, Real
 from typing import Any, Literal
 
-from groq_magic.client import RANGES
 from groq_magic.errors import InputError
+from groq_magic.settings import RANGES
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,250 @@
+"""What this process carries: one run a job, whoever holds its answers, until the end or a `leave`."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import suppress
+from functools import cache
+
+import filelock
+
+from groq_magic import api, ledger, loop, policy, reuse, shards
+from groq_magic.answers import Lent, Rows, Source
+from groq_magic.job import Job, Loan, Shard, Snapshot
+from groq_magic.keys import Service
+from groq_magic.ledger import new_job_id
+from groq_magic.pipeline import Run
+from groq_magic.polling import Poller
+from groq_magic.view import View
+
+_connections: dict[Service, tuple[api.Groq, Poller]] = {}
+_runs: dict[str, Run] = {}
+_lock = threading.RLock()
+
+
+# --- what there is of a job, here and at those that lend to it ----------------------------------------
+
+
+def family(job_id: str) -> list[str]:
+    """A job, and those that its answers come from, at whatever remove."""
+    found: list[str] = []
+    waiting = [job_id]
+    while waiting:
+        if (each := waiting.pop()) not in found:
+            found.append(each)
+            waiting += reversed([loan.lender for loan in ledger.current().loans(each)])
+    return found
+
+
+def at_rest(job_id: str) -> bool:
+    """Whether nothing more will come of a job by itself, nor of those that lend to it."""
+    return all(_complete(ledger.current().shards(each)) for each in family(job_id))
+
+
+def some_unanswered(job_id: str) -> bool:
+    """Whether there may be rows that ended without an answer; reading them tells."""
+    return any(shard.unanswered for each in family(job_id) for shard in ledger.current().shards(each))
+
+
+def batch_ids(job_id: str) -> list[str]:
+    """The batches that a job's answers come from: its own, then those of who lends to it."""
+    found = [shard.batch_id for each in family(job_id) for shard in ledger.current().shards(each)]
+    return list(dict.fromkeys(batch_id for batch_id in found if batch_id))
+
+
+def read(job: Job) -> Rows:
+    """The rows of a job at rest: those that are here, or read from disk now."""
+    book = ledger.current()
+    run = _runs.get(job.job_id)
+    if run is not None and run.rows.done and len(run.rows.lent) == len(book.loans(job.job_id)):
+        return run.rows
+    rows = _rows(job, [read(book.job(loan.lender)) for loan in book.loans(job.job_id)])
+    for shard in book.shards(job.job_id):
+        for path in book.results(job.job_id, shard.number):
+            rows.collect(shard.number, path)
+        rows.close(shard.number, *policy.ending(shard))
+    for lent in rows.lent:
+        rows.borrow(lent)
+    return rows
+
+
+def _rows(job: Job, lenders: list[Rows]) -> Rows:
+    """The rows of a job, none of them filled yet; `lenders` are the rows of those that its loans name."""
+    book = ledger.current()
+    sources = [
+        Source(shard.number, book.shard_path(job.job_id, shard.number), rows, shard.prefix)
+        for shard, rows in zip(book.shards(job.job_id), book.rows(job.job_id), strict=True)
+    ]
+    loans = zip(book.loans(job.job_id), lenders, strict=True)
+    return Rows(job.job_id, job.prompts, sources, [_lent(loan, rows) for loan, rows in loans])
+
+
+def _lent(loan: Loan, lender: Rows) -> Lent:
+    return Lent(lender, loan.rows, loan.lender_rows, retry=loan.kind == "retry", ids=loan.ids)
+
+
+def _complete(found: list[Shard]) -> bool:
+    return all(shard.state in ("collected", "cancelled", "withdrawn") for shard in found)
+
+
+def driven(job_id: str) -> bool:
+    """Whether a process carries this job now."""
+    with _lock:
+        run = _runs.get(job_id)
+    if run is not None and run.begun and not run.rows.finished.done():
+        return True
+    lock = filelock.FileLock(ledger.current().lock_path(job_id))
+    try:
+        lock.acquire(blocking=False)
+    except filelock.Timeout:
+        return True
+    lock.release()
+    return False
+
+
+# --- carrying -------------------------------------------------------------------------------------------
+
+
+def ensure(job: Job, service: Callable[[], Service], *, new: bool = False) -> Run:
+    """The run of a job in this process, made where there is none or where there is more to do.
+
+    A `new` job was put down a moment ago, with all that others have of it.
+    """
+    book = ledger.current()
+    with _lock:
+        run = _runs.get(job.job_id)
+        if run is not None and not run.rows.done:
+            return run
+        loans = book.loans(job.job_id)
+        if run is not None and _complete(book.shards(job.job_id)):
+            if len(run.rows.lent) == len(loans) and all(lender.rows.done for lender in run.lenders):
+                return run
+            rows, view = run.rows, run.view
+            lenders = [ensure(book.job(loan.lender), service) for loan in loans]
+            rows.reopen([_lent(loan, lender.rows) for loan, lender in zip(loans, lenders, strict=True)])
+        else:
+            if not new and _reconsidered(job):
+                loans = book.loans(job.job_id)
+            lenders = [ensure(book.job(loan.lender), service) for loan in loans]
+            rows = _rows(job, [lender.rows for lender in lenders])
+            view = View(job.job_id, book, rows)
+            rows.describe = view.how_far
+        run = Run(job.job_id, book, rows, lambda: _connect(service()), view)
+        run.lenders = lenders
+        _runs[job.job_id] = run
+        return run
+
+
+def _reconsidered(job: Job) -> bool:
+    """Has what others asked meanwhile taken out of what this job never sent; whether there was any.
+
+    The process that cut it has ended; another submission may have asked for the same rows since.
+    """
+    book = ledger.current()
+    cuts = book.never_sent(job.job_id)
+    if not cuts or job.attempt > 1 or driven(job.job_id):
+        return False
+    loans = reuse.find(job, cuts, book, driven)
+    if loans:
+        with book.cutting(new_job_id()) as folder:
+            begin = len(book.shards(job.job_id))
+            left = reuse.unlent(cuts, loans, folder, shards.MAX_LINES, begin)
+            book.withdraw(job.job_id, cuts, left, loans)
+    return bool(loans)
+
+
+def held(job_id: str) -> Run | None:
+    """The run that carries a job in this process now, or carried it last."""
+    return _runs.get(job_id)
+
+
+def drop(job_id: str) -> None:
+    """Lets go of a job's run."""
+    with _lock:
+        _runs.pop(job_id, None)
+
+
+def begin(run: Run) -> None:
+    """Starts a run, and first those that lend to it."""
+    _at_exit()
+    for lender in run.lenders:
+        begin(lender)
+    with _lock:
+        if not run.begun:
+            run.begun = True
+            loop.submit(run.run())
+
+
+def _connect(where: Service) -> tuple[api.Groq, Poller]:
+    """Endpoints and poller of a service and key, shared by all its jobs. On the loop's thread."""
+    if where not in _connections:
+        endpoints = api.Groq(where)
+        _connections[where] = (endpoints, Poller(endpoints))
+    return _connections[where]
+
+
+@cache
+def _at_exit() -> None:
+    """Has `_finish_sending` called when the interpreter ends, before the threads that it needs are gone."""
+    import concurrent.futures.thread  # noqa: F401 (it ends threads: ours is to be called first)
+
+    register = getattr(threading, "_register_atexit", atexit.register)
+    register(_finish_sending)
+
+
+def _finish_sending() -> None:
+    """At the end of a script, what is on its way is sent; in a notebook, which goes on by itself, nothing."""
+    ipython = sys.modules.get("IPython")
+    if ipython is not None and ipython.get_ipython() is not None:
+        return
+
+    def sending() -> list[Snapshot]:
+        runs = [run for run in _runs.values() if run.begun and not run.rows.finished.done()]
+        return [now for run in runs if (now := run.view.snapshot()).phase == "sending"]
+
+    if found := sending():
+        count = sum(now.prompts for now in found)
+        print(f"groq_magic: {count:,} prompts are being sent; this ends when they are at {found[0].badge}.")  # noqa: T201
+        with suppress(KeyboardInterrupt):
+            while sending():
+                time.sleep(0.1)
+
+
+def leave() -> Future[None]:
+    """Stops watching everything; the batches run on and can be attached to. Resolves when all is let go."""
+    with _lock:
+        runs = list(_runs.values())
+        _runs.clear()
+    return loop.submit(_leave(runs))
+
+
+def _in_child() -> None:
+    """A forked child has neither our thread nor its connections."""
+    global _lock
+    _lock = threading.RLock()
+    for run in _runs.values():
+        run.rows.left = True
+    _runs.clear()
+    _connections.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_in_child)
+
+
+async def _leave(runs: list[Run]) -> None:
+    connections = list(_connections.values())
+    _connections.clear()
+    for run in runs:
+        await run.leave()
+    for run in runs:
+        if run.begun:
+            await run.left.wait()
+    for endpoints, _ in connections:
+        await endpoints.close()

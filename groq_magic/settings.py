@@ -1,0 +1,74 @@
+"""What prompts are asked with: the options of a submission, checked against Groq's ranges."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from groq_magic import shards
+from groq_magic.errors import InputError
+
+DEFAULT_MODEL = "openai/gpt-oss-20b"
+# https://console.groq.com/docs/api-reference#chat-create
+RANGES = {"temperature": (0.0, 2.0), "max_tokens": (1.0, math.inf), "take": (1.0, math.inf)}
+_FIELDS = {"temperature": "temperature", "max_tokens": "max_completion_tokens"}
+WINDOWS = ("24h", "7d")  # those with evidence: https://console.groq.com/docs/batch
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the prompts are asked with. `options` go into every body as they are."""
+
+    model: str = DEFAULT_MODEL
+    window: str = "24h"
+    options: Mapping[str, Any] | None = None
+    shard_rows: int = shards.MAX_LINES
+    take: int = 1
+
+    def __post_init__(self) -> None:
+        """Raises InputError where something is none of what Groq or the ledger takes."""
+        if not self.model.strip():
+            raise InputError("The model's name is empty: for example openai/gpt-oss-20b.")
+        if self.window not in WINDOWS:
+            raise InputError(f"window is {self.window!r}; Groq takes {' or '.join(WINDOWS)}.")
+        if not isinstance(self.take, int) or isinstance(self.take, bool) or self.take < 1:
+            raise InputError(f"take is {self.take!r}; it is a whole number from 1.")
+
+
+def body_options(
+    *, temperature: float | None = None, max_tokens: int | None = None, extra: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Options as Groq's body fields, only those that were given. Raises InputError.
+
+    https://console.groq.com/docs/api-reference#chat-create: temperature 0 to 2; `max_tokens` is deprecated
+    for `max_completion_tokens`.
+    """
+    given = {"temperature": temperature, "max_tokens": max_tokens}
+    options: dict[str, Any] = {}
+    for name, value in given.items():
+        if value is None:
+            continue
+        low, high = RANGES[name]
+        kinds = int if name == "max_tokens" else (int, float)
+        if not isinstance(value, kinds) or isinstance(value, bool) or not low <= value <= high:
+            whole = "whole numbers from" if name == "max_tokens" else "numbers from"
+            upper = "on" if high == math.inf else f"to {high:g}"
+            raise InputError(f"{name} is {value!r}; Groq takes {whole} {low:g} {upper}.")
+        options[_FIELDS[name]] = float(value) if name == "temperature" else value
+    return options | _extra(extra, {name for name, value in given.items() if value is not None})
+
+
+def _extra(extra: object, given: set[str]) -> dict[str, Any]:
+    """What is merged into every body. Raises InputError where it says again what has an option of its own."""
+    if extra is None:
+        return {}
+    if not isinstance(extra, Mapping) or not all(isinstance(key, str) for key in extra):
+        raise InputError(
+            f'extra is {extra!r:.60}; it is a dict with text keys, for example {{"top_p": 0.9}}.'
+        )
+    clashes = {"model", "messages"} | {_FIELDS[name] for name in given} | (given & {"max_tokens"})
+    if clash := next((key for key in extra if key in clashes), None):
+        raise InputError(f"extra holds {clash!r}, which has an option of its own: keep one of them.")
+    return dict(extra)
