@@ -26,7 +26,10 @@ from groq_magic.view import Observer
 
 @dataclass(frozen=True)
 class Plan:
-    """What would be sent: `tokens` is a rough count of the prompts', four characters each."""
+    """What would be sent: `tokens` is a rough count of the prompts', four characters each.
+
+    `reused` rows were asked before; `repeats` share the answer of an equal one.
+    """
 
     prompts: int
     bytes: int
@@ -36,6 +39,8 @@ class Plan:
     settings: str
     model: str
     place: str
+    reused: int = 0
+    repeats: int = 0
 
 
 # --- submitting --------------------------------------------------------------------------------------
@@ -53,6 +58,8 @@ def submit(
     extra: Mapping[str, Any] | None = None,
     window: str = "24h",
     take: int = 1,
+    samples: int = 1,
+    unique: bool = False,
     raw: bool = False,
     variables: Mapping[str, object] | None = None,
     name: str = "",
@@ -61,7 +68,8 @@ def submit(
 
     `source` is a list of texts, a dict id → prompt, message lists, rows or a table; `template` (Jinja's
     `{{ }}`) is filled for each row. `temperature` is 0 to 2; `max_tokens` bounds each answer; `extra` is
-    merged into every request's body; `window` is "24h" or "7d". Everything is cut and checked before this
+    merged into every request's body; `window` is "24h" or "7d". Each prompt is asked `samples` times; with
+    `unique`, equal prompts are sent once and share the answer. Everything is cut and checked before this
     returns; the network is never waited for. What was asked before is not sent again, row by row; another
     `take` is another set of answers. With a `name`, `%groq attach` finds them under it in this notebook.
     Raises InputError, KeyMissing, LedgerError. https://console.groq.com/docs/batch
@@ -70,7 +78,7 @@ def submit(
         source, template=template, raw=raw, id_column=id, variables=variables or {}, system=system
     )
     options = body_options(temperature=temperature, max_tokens=max_tokens, extra=extra)
-    return send(asked, Settings(model, window, options, take=take), name=name)
+    return send(asked, Settings(model, window, options, take=take, samples=samples, unique=unique), name=name)
 
 
 def send(
@@ -79,59 +87,84 @@ def send(
     """Cuts the prompts, puts the job on the ledger, binds the Answers, and only then starts carrying it."""
     where, book = services.current(), ledger.current()
     job_id = new_job_id()
-    form = shards.Form(settings.model, system=asked.system, options=settings.options)
     with book.cutting(job_id) as folder:
-        cuts = shards.cut(asked, form, folder, settings.shard_rows)
-        draft = Job(
-            job_id=job_id,
-            created_at=time.time(),
-            service=where.id,
-            base_url=where.base_url,
-            key_fingerprint=where.key_fingerprint,
-            notebook=ledger.notebook(),
-            name=name,
-            model=settings.model,
-            endpoint=form.endpoint,
-            window=settings.window,
-            prompts=sum(cut.lines for cut in cuts),
-            content=shards.content_hash(cuts),
-            take=settings.take,
-        )
-        job = _put_down(draft, cuts, folder, settings.shard_rows)
+        cuts = shards.cut(asked, _form(asked, settings), folder, settings.shard_rows, settings.samples)
+        draft = _draft(job_id, cuts, settings, where, name)
+        job = _put_down(draft, cuts, folder, settings.shard_rows, unique=settings.unique)
+        repeats = 0 if settings.unique else shards.repeats(cuts)
     asked_now, new = 0, job.job_id == job_id
     if not new and runs.at_rest(job.job_id) and runs.some_unanswered(job.job_id):
         rows = runs.read(job)
         asked_now = _ask_again(job, rows, rows.unanswered())
-    reused = _reused(job, asked_now, new=new)
-    return carry(job, name, frame=asked.frame, service=lambda: where, reused=reused, new=new, bind=bind)
+    met = replace(_met(job, asked_now, new=new), repeats=repeats)
+    return carry(job, name, frame=asked.frame, service=lambda: where, met=met, new=new, bind=bind)
 
 
-def _put_down(draft: Job, cuts: list[shards.Cut], folder: Path, shard_rows: int) -> Job:
+def _form(asked: Prompts, settings: Settings) -> shards.Form:
+    return shards.Form(settings.model, system=asked.system, options=settings.options)
+
+
+def _draft(job_id: str, cuts: list[shards.Cut], settings: Settings, where: Service | None, name: str) -> Job:
+    """The job that this submission would be; `where` is None for one that goes nowhere yet."""
+    shares = settings.unique and shards.repeats(cuts) > 0
+    return Job(
+        job_id=job_id,
+        created_at=time.time(),
+        service=where.id if where else "",
+        base_url=where.base_url if where else "",
+        key_fingerprint=where.key_fingerprint if where else "",
+        notebook=ledger.notebook(),
+        name=name,
+        model=settings.model,
+        endpoint=wire.CHAT,
+        window=settings.window,
+        prompts=sum(cut.lines for cut in cuts),
+        content=shards.content_hash(cuts, b"unique" if shares else b""),
+        samples=settings.samples,
+        take=settings.take,
+    )
+
+
+def _put_down(
+    draft: Job, cuts: list[shards.Cut], folder: Path, shard_rows: int, *, unique: bool = False
+) -> Job:
     """The submission on the ledger, with what earlier jobs have of it; or the earlier job that it is."""
     book = ledger.current()
     if (same := book.same(draft)) is not None:
         return same
-    loans = reuse.find(draft, cuts, book, runs.driven)
+    loans = _loans(draft, cuts, book, unique=unique)
     if loans:
         cuts = reuse.left_over(cuts, loans, folder, shard_rows)
     return book.add(draft, cuts, folder, loans)
 
 
+def _loans(draft: Job, cuts: list[shards.Cut], book: ledger.Ledger, *, unique: bool) -> list[Loan]:
+    """The rows of a submission that need not be sent, and who has their answers."""
+    repeated = reuse.repeats(draft, cuts) if unique else None
+    found = reuse.find(draft, cuts, book, runs.driven, repeated)
+    return [repeated, *found] if repeated else found
+
+
 @dataclass(frozen=True)
-class Reused:
-    """How many rows are not sent now, and when the first of them were asked for."""
+class Met:
+    """What became of a submission, for its card: how many rows are `reused` and since when the first of them,
+    how many only repeat another, how many of an earlier one are asked `again`; what to type to go on.
+    """
 
-    rows: int = 0
+    reused: int = 0
     since: float | None = None
+    repeats: int = 0
+    again: int = 0
+    go_on: str = ""
 
 
-def _reused(job: Job, asked_now: int, *, new: bool) -> Reused:
+def _met(job: Job, asked_now: int, *, new: bool) -> Met:
     book = ledger.current()
     if not new:
-        sent = all(shard.batch_id for shard in book.shards(job.job_id))
-        return Reused(job.prompts - asked_now, job.created_at) if sent else Reused()
+        sent = all(shard.batch_id or shard.state == "withdrawn" for shard in book.shards(job.job_id))
+        return Met(job.prompts - asked_now, job.created_at, again=asked_now) if sent else Met()
     loans = [(len(loan.rows), book.job(loan.lender).created_at) for loan in book.loans(job.job_id)]
-    return Reused(sum(n for n, _ in loans), min(at for _, at in loans)) if loans else Reused()
+    return Met(sum(n for n, _ in loans), min(at for _, at in loans)) if loans else Met()
 
 
 # --- asking again ------------------------------------------------------------------------------------
@@ -158,6 +191,8 @@ def _ask_again(
             notebook=ledger.notebook(),
             model=model or job.model,
             prompts=len(again),
+            samples=1,  # each of its rows knows of which sample it is
+            origin="retry",
             content=shards.content_hash(cuts),
             attempt=1 if fields else 1 + max([1, *before]),
             cancel_requested_at=None,
@@ -165,12 +200,31 @@ def _ask_again(
         )
         # What is changed may have been asked before; what is not, is meant to be asked once more.
         lender = _put_down(draft, cuts, folder, shards.MAX_LINES) if fields else book.add(draft, cuts, folder)
-    loan = Loan(lender.job_id, "retry", time.time(), array("I", again), array("I", range(len(again))))
-    book.lend(job.job_id, loan)
+    _hand_on(
+        job.job_id,
+        Loan(lender.job_id, "retry", time.time(), array("I", again), array("I", range(len(again)))),
+    )
     if fields and lender.job_id != job_id and runs.at_rest(lender.job_id):
         rows = runs.read(lender)
         return _ask_again(lender, rows, [row for row in range(len(again)) if rows.status[row] in UNANSWERED])
     return len(again)
+
+
+def _hand_on(job_id: str, loan: Loan) -> None:
+    """Has a job take over what is asked again, and also those that it has these very rows from."""
+    book = ledger.current()
+    for earlier in book.loans(job_id):
+        if earlier.kind == "reuse":
+            there = dict(zip(earlier.rows, earlier.lender_rows, strict=True))
+            pairs = sorted(
+                (there[row], asked)
+                for row, asked in zip(loan.rows, loan.lender_rows, strict=True)
+                if row in there
+            )
+            if pairs:
+                rows, asked = (array("I", column) for column in zip(*pairs, strict=True))
+                _hand_on(earlier.lender, replace(loan, rows=rows, lender_rows=asked))
+    book.lend(job_id, loan)
 
 
 def retry(answers: Answers, picked: Sequence[int], **changes: Any) -> int:
@@ -194,12 +248,15 @@ def retry(answers: Answers, picked: Sequence[int], **changes: Any) -> int:
 
     again = [
         row
-        for row in sorted(picked)
+        for row in sorted({rows.first(row) for row in picked})
         if rows.status[row] in UNANSWERED or (rows.status[row] == CUT and most and raised(row))
     ]
     sent = _ask_again(job, rows, again, fields, model or "")
     if again:
-        runs.begin(runs.ensure(job, lambda: services.of_job(job)))
+        run = runs.ensure(job, lambda: services.of_job(job))
+        met = Met(again=sent, go_on=f"%groq attach {answers.name} goes on")
+        answers.verbs = _verbs(job.job_id, run, answers.name, met)
+        runs.begin(run)
     return sent
 
 
@@ -207,22 +264,37 @@ def plan(asked: Prompts, settings: Settings) -> Plan:
     """What `send` would send; nothing is kept and nothing leaves."""
     import tempfile
 
-    form = shards.Form(settings.model, system=asked.system, options=settings.options)
+    form, book = _form(asked, settings), ledger.current()
+    try:
+        where: Service | None = services.current()
+    except KeyMissing:
+        where = None
     with tempfile.TemporaryDirectory(prefix="groq_magic-") as folder:
-        cuts = shards.cut(asked, form, Path(folder), settings.shard_rows)
+        cuts = shards.cut(asked, form, Path(folder), settings.shard_rows, settings.samples)
         with cuts[0].path.open("rb") as file:
             first = wire.request(file.readline())
-    size = sum(cut.size for cut in cuts)
-    count = sum(cut.lines for cut in cuts)
-    try:
-        place = services.current().place
-    except KeyMissing:
-        place = "nowhere yet (no key was found)"
+        draft = _draft(new_job_id(), cuts, settings, where, "")
+        reused, repeats = draft.prompts if book.same(draft) else 0, 0
+        if not reused and (loans := _loans(draft, cuts, book, unique=settings.unique)):
+            cuts = reuse.left_over(cuts, loans, Path(folder), settings.shard_rows)
+            reused = sum(len(loan.rows) for loan in loans if loan.kind == "reuse")
+            repeats = sum(len(loan.rows) for loan in loans if loan.kind == "repeat")
+    count = draft.prompts - reused - repeats
+    size = sum(cut.size for cut in cuts) if count else 0
     given = {**(settings.options or {}), "window": settings.window}
-    said = ", ".join(f"{key} {value!r}" for key, value in given.items())
     constant = len(form.text_head) + len(form.text_tail) + 60
-    tokens = max(0, size - count * constant) // 4 + count * len(asked.system or "") // 4
-    return Plan(count, size, len(cuts), tokens, _as_text(first), said, settings.model, place)
+    return Plan(
+        prompts=count,
+        bytes=size,
+        shards=len(cuts) if count else 0,
+        tokens=max(0, size - count * constant) // 4 + count * len(asked.system or "") // 4,
+        first=_as_text(first),
+        settings=", ".join(f"{key} {value!r}" for key, value in given.items()),
+        model=settings.model,
+        place=where.place if where else "nowhere yet (no key was found)",
+        reused=reused,
+        repeats=repeats,
+    )
 
 
 def _as_text(request: wire.Request) -> str:
@@ -236,7 +308,7 @@ def carry(
     *,
     frame: object | None = None,
     service: Callable[[], Service] | None = None,
-    reused: Reused | None = None,
+    met: Met | None = None,
     new: bool = False,
     bind: Callable[[Answers], None] = lambda answers: None,
 ) -> Answers:
@@ -244,14 +316,14 @@ def carry(
     run = runs.ensure(job, service or (lambda: services.of_job(job)), new=new)
     if name:
         ledger.current().name(ledger.notebook(), name, job.job_id)
-    verbs = _verbs(job.job_id, run, name or NAMELESS, reused or Reused())
+    verbs = _verbs(job.job_id, run, name or NAMELESS, met or Met())
     answers = Answers(name or NAMELESS, run.rows, verbs, frame=frame)
     bind(answers)
     runs.begin(run)
     return answers
 
 
-def _verbs(job_id: str, run: Run, name: str, reused: Reused) -> Verbs:
+def _verbs(job_id: str, run: Run, name: str, met: Met) -> Verbs:
     def now() -> Run:
         """The run that carries the job now: a retry is another one, over the same rows."""
         return runs.held(job_id) or run
@@ -265,7 +337,8 @@ def _verbs(job_id: str, run: Run, name: str, reused: Reused) -> Verbs:
     def watch(observer: Observer) -> None:
         # One batch may be held under several names.
         def seen(snapshot: Snapshot) -> None:
-            observer(replace(snapshot, name=name, reused=reused.rows, reused_from=reused.since))
+            seen_here = replace(snapshot, name=name, reused=met.reused, reused_from=met.since)
+            observer(replace(seen_here, repeats=met.repeats, again=met.again, go_on=met.go_on))
 
         loop.run(run.view.watch(seen))
 

@@ -33,7 +33,11 @@ KEPT_S = 30 * 86_400
 
 @dataclass(frozen=True)
 class Job:
-    """One submission as the ledger knows it. Times are epoch seconds."""
+    """One submission as the ledger knows it. Times are epoch seconds.
+
+    `prompts` counts its rows: each prompt has `samples` of them, one after the other. `origin` tells what
+    made it: a submission, a retry of another job's rows, or the taking up of a batch that is not ours.
+    """
 
     job_id: str
     created_at: float
@@ -47,9 +51,10 @@ class Job:
     window: str
     prompts: int
     content: str
-    sample: int = 1
+    samples: int = 1
     take: int = 1
     attempt: int = 1
+    origin: Literal["submit", "retry", "attach"] = "submit"
     cancel_requested_at: float | None = None
     stopped: str | None = None
 
@@ -81,6 +86,8 @@ class Shard:
     error_file_id: str | None = None
     reason: str | None = None
     unanswered: int = 0  # rows that ended as expired or missing: a later run asks again
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
 
 
 @dataclass(frozen=True)
@@ -88,11 +95,12 @@ class Loan:
     """Rows of a job that another job, the lender, asks about: `rows[n]` here is `lender_rows[n]` there.
 
     `kind` is "reuse" for what was asked before, "retry" for what is asked again: such an answer counts where
-    it is one. `ids` are the user's own for these rows, if any.
+    it is one; "repeat" for rows that share the answer of an earlier row of their own job. `ids` are the
+    user's own for these rows, if any.
     """
 
     lender: str
-    kind: Literal["reuse", "retry"]
+    kind: Literal["reuse", "retry", "repeat"]
     at: float
     rows: array[int]
     lender_rows: array[int]
@@ -164,8 +172,12 @@ class Snapshot:
     trouble: str | None = None
     stopped: str | None = None
     checked_at: float | None = None
+    samples: int = 1
     reused: int = 0
     reused_from: float | None = None
+    repeats: int = 0
+    again: int = 0
+    go_on: str = ""
     problems: tuple[Problem, ...] = ()
     first_prompt: str = ""
     first_answers: tuple[tuple[str, str], ...] = ()

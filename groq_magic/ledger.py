@@ -33,16 +33,16 @@ from groq_magic.errors import LedgerError
 from groq_magic.job import NEVER_SENT, Job, Loan, Shard
 from groq_magic.shards import Cut, content_of
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 _SCHEMA = """
 CREATE TABLE jobs (
     job_id TEXT PRIMARY KEY, created_at REAL NOT NULL, service TEXT NOT NULL, base_url TEXT NOT NULL,
     key_fingerprint TEXT NOT NULL, notebook TEXT NOT NULL, name TEXT NOT NULL, model TEXT NOT NULL,
     endpoint TEXT NOT NULL, window TEXT NOT NULL, prompts INTEGER NOT NULL, content TEXT NOT NULL,
-    sample INTEGER NOT NULL, take INTEGER NOT NULL, attempt INTEGER NOT NULL,
-    cancel_requested_at REAL, stopped TEXT,
-    UNIQUE (service, content, sample, take, attempt)
+    samples INTEGER NOT NULL, take INTEGER NOT NULL, attempt INTEGER NOT NULL,
+    origin TEXT NOT NULL DEFAULT 'submit', cancel_requested_at REAL, stopped TEXT,
+    UNIQUE (service, content, samples, take, attempt)
 );
 CREATE TABLE shards (
     job_id TEXT NOT NULL REFERENCES jobs, number INTEGER NOT NULL, state TEXT NOT NULL,
@@ -51,6 +51,7 @@ CREATE TABLE shards (
     file_id TEXT, batch_id TEXT, status TEXT, completed INTEGER NOT NULL DEFAULT 0,
     failed INTEGER NOT NULL DEFAULT 0, created_at REAL, expires_at REAL, ended_at REAL,
     output_file_id TEXT, error_file_id TEXT, reason TEXT, unanswered INTEGER NOT NULL DEFAULT 0,
+    prompt_tokens INTEGER NOT NULL DEFAULT 0, completion_tokens INTEGER NOT NULL DEFAULT 0,
     fingerprints BLOB NOT NULL, row_map BLOB,
     PRIMARY KEY (job_id, number)
 );
@@ -67,6 +68,7 @@ CREATE TABLE loans (
     UNIQUE (job_id, lender, kind, rows)
 );
 CREATE INDEX shards_by_form ON shards (form);
+CREATE INDEX loans_by_lender ON loans (lender);
 """
 
 _open: Ledger | None = None
@@ -187,6 +189,8 @@ class Ledger:
                     db.execute(statement)
             if version == 1:
                 self._from_1(db)
+            if version in (1, 2):
+                self._from_2(db, version)
             db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
         (self.home / "ledger.sqlite").chmod(0o600)
 
@@ -210,6 +214,18 @@ class Ledger:
                 (job_id, number),
             )
         db.execute("ALTER TABLE shards DROP COLUMN given_ids")
+
+    def _from_2(self, db: sqlite3.Connection, version: int) -> None:
+        """Version 3: a row's sample is in its fingerprint, a job knows its origin, a shard its tokens."""
+        db.execute("ALTER TABLE jobs RENAME COLUMN sample TO samples")
+        db.execute("ALTER TABLE jobs ADD COLUMN origin TEXT NOT NULL DEFAULT 'submit'")
+        db.execute(
+            "UPDATE jobs SET origin='retry' WHERE job_id IN (SELECT lender FROM loans WHERE kind='retry')"
+        )
+        for column in ("prompt_tokens", "completion_tokens"):
+            db.execute(f"ALTER TABLE shards ADD COLUMN {column} INTEGER NOT NULL DEFAULT 0")
+        if version == 2:
+            db.execute("CREATE INDEX loans_by_lender ON loans (lender)")
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
@@ -288,8 +304,8 @@ class Ledger:
     def same(self, job: Job) -> Job | None:
         """The job of the same requests to the same service, if there was one."""
         found = self._jobs(
-            "service=? AND content=? AND sample=? AND take=? AND attempt=?",
-            (job.service, job.content, job.sample, job.take, job.attempt),
+            "service=? AND content=? AND samples=? AND take=? AND attempt=?",
+            (job.service, job.content, job.samples, job.take, job.attempt),
         )
         return found[0] if found else None
 
@@ -352,14 +368,14 @@ class Ledger:
         return [_row_numbers(*held) for held in found]
 
     def known(self, job: Job, form: str) -> Iterator[tuple[str, str, Sequence[int], bytes]]:
-        """Requests of this form that were put down for the job's service, sample and take, oldest first.
+        """Requests of this form that were put down for the job's service and take, oldest first.
 
         For each shard: its job and state, its rows and their fingerprints.
         """
         found = self._rows(
             "SELECT job_id, number, shards.state FROM shards JOIN jobs USING (job_id) WHERE form=? AND "
-            "service=? AND sample=? AND take=? AND jobs.job_id!=? ORDER BY jobs.created_at, job_id, number",
-            (form, job.service, job.sample, job.take, job.job_id),
+            "service=? AND take=? AND jobs.job_id!=? ORDER BY jobs.created_at, job_id, number",
+            (form, job.service, job.take, job.job_id),
         )
         for job_id, number, state in found:
             first, lines, held, prints = self._rows(
@@ -413,8 +429,15 @@ class Ledger:
 
     def loans(self, job_id: str) -> list[Loan]:
         """What a job has from others, in the order in which it was taken."""
+        return self._loans("job_id=? AND kind!='repeat'", job_id)
+
+    def repeats(self, job_id: str) -> Loan | None:
+        """The rows of a job that share the answer of another of its rows."""
+        return next(iter(self._loans("job_id=? AND kind='repeat'", job_id)), None)
+
+    def _loans(self, where: str, job_id: str) -> list[Loan]:
         found = self._rows(
-            "SELECT lender, kind, at, rows, lender_rows, ids FROM loans WHERE job_id=? ORDER BY rowid",
+            f"SELECT lender, kind, at, rows, lender_rows, ids FROM loans WHERE {where} ORDER BY rowid",
             (job_id,),
         )
         return [
@@ -446,7 +469,7 @@ class Ledger:
 
     def borrowers(self, job_id: str) -> list[Job]:
         """The jobs that have rows of this one."""
-        found = self._rows("SELECT DISTINCT job_id FROM loans WHERE lender=?", (job_id,))
+        found = self._rows("SELECT DISTINCT job_id FROM loans WHERE lender=? AND job_id!=lender", (job_id,))
         return [self.job(borrower) for (borrower,) in found]
 
     def size(self, job_id: str) -> int:

@@ -22,8 +22,8 @@ _NO_LINE = {
 
 
 def tag(job: Job, shard: Shard) -> str:
-    """What a file and its batch are found by if the ledger is lost: content, sample, take, attempt."""
-    return f"{shard.content[:16]}-{job.sample}-{job.take}-{job.attempt}"
+    """What a file and its batch are found by if the ledger is lost: content, take, attempt."""
+    return f"{shard.content[:16]}-{job.take}-{job.attempt}"
 
 
 def file_name(job: Job, shard: Shard) -> str:

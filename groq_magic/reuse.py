@@ -1,6 +1,6 @@
 """What was asked before? Requests of a new submission → rows of earlier jobs, and what is left to send.
 
-A request is known by its fingerprint within a service, sample and take. The n-th equal row of a submission
+A request is known by its fingerprint within a service and take. The n-th equal row of a submission
 is another request, so each row of an earlier job answers one row. What another job cut and never sent counts
 only while somebody is driving that job.
 """
@@ -23,14 +23,31 @@ from groq_magic.ledger import Ledger
 from groq_magic.shards import Cut, Form, Request, cut_again, fingerprint
 
 
-def find(job: Job, cuts: Sequence[Cut], book: Ledger, driven: Callable[[str], bool]) -> list[Loan]:
+def repeats(job: Job, cuts: Sequence[Cut]) -> Loan | None:
+    """The rows of a submission that ask what an earlier row of it asks."""
+    first: dict[bytes, int] = {}
+    pairs: dict[int, int] = {}
+    for cut in cuts:
+        for line, row in enumerate(cut.rows):
+            seen = first.setdefault(cut.fingerprints[16 * line : 16 * line + 16], row)
+            if seen != row:
+                pairs[row] = seen
+    if not pairs:
+        return None
+    return Loan(job.job_id, "repeat", time.time(), *_in_order(pairs, pairs.values(), _ids(cuts)))
+
+
+def find(
+    job: Job, cuts: Sequence[Cut], book: Ledger, driven: Callable[[str], bool], repeated: Loan | None = None
+) -> list[Loan]:
     """What other jobs have of a submission that was cut; `driven` tells whether a job is being driven.
 
-    What the job has already from others answers no second row.
+    What the job has already from others answers no second row, and rows that are `repeated` need no answer.
     """
     used = {loan.lender: set(loan.lender_rows) for loan in book.loans(job.job_id) if loan.kind == "reuse"}
     loans: dict[str, tuple[array[int], array[int]]] = {}
-    left = [bytearray(cut.lines) for cut in cuts]  # 1 where a row has been found
+    settled = frozenset(repeated.rows if repeated else ())
+    left = [bytearray(row in settled for row in cut.rows) for cut in cuts]  # 1 where a row needs no other
     alive: dict[str, bool] = {}
     for form in sorted({cut.form for cut in cuts}):
         for lender, state, rows, prints in book.known(job, form):
@@ -51,7 +68,7 @@ def find(job: Job, cuts: Sequence[Cut], book: Ledger, driven: Callable[[str], bo
                         here.append(row)
                         there.append(known.pop())
     now = time.time()
-    ids = _ids(cuts) if cuts and not cuts[0].prefix else None
+    ids = _ids(cuts)
     return [
         Loan(lender, "reuse", now, *_in_order(here, there, ids))
         for lender, (here, there) in loans.items()
@@ -98,7 +115,7 @@ def again(
             line = rows.line(row)
             if fields:
                 line = changed(line, fields)
-            yield Request(place, line, fingerprint(endpoint, body_of(line)))
+            yield Request(place, line, fingerprint(endpoint, body_of(line), rows.sample(row)))
 
     if fields and wanted:
         first = msgspec.json.decode(body_of(changed(rows.line(wanted[0]), fields)))
@@ -122,7 +139,10 @@ def changed(line: bytes, fields: Mapping[str, Any]) -> bytes:
     return head + msgspec.json.encode(body, order="sorted") + b"}\n"
 
 
-def _ids(cuts: Sequence[Cut]) -> dict[int, str]:
+def _ids(cuts: Sequence[Cut]) -> dict[int, str] | None:
+    """The user's own ids by row; None where the ids are ours."""
+    if not cuts or cuts[0].prefix:
+        return None
     found: dict[int, str] = {}
     for cut in cuts:
         with cut.path.open("rb") as file:
@@ -131,7 +151,7 @@ def _ids(cuts: Sequence[Cut]) -> dict[int, str]:
 
 
 def _in_order(
-    here: array[int], there: array[int], ids: dict[int, str] | None
+    here: Iterable[int], there: Iterable[int], ids: dict[int, str] | None
 ) -> tuple[array[int], array[int], tuple[str, ...] | None]:
     pairs = sorted(zip(here, there, strict=True))
     rows = array("I", (row for row, _ in pairs))

@@ -15,7 +15,7 @@ from functools import cache
 import filelock
 
 from groq_magic import api, ledger, loop, policy, reuse, shards
-from groq_magic.answers import Lent, Rows, Source
+from groq_magic.answers import Lent, Repeated, Rows, Source
 from groq_magic.job import Job, Loan, Shard, Snapshot
 from groq_magic.keys import Service
 from groq_magic.ledger import new_job_id
@@ -82,7 +82,10 @@ def _rows(job: Job, lenders: list[Rows]) -> Rows:
         for shard, rows in zip(book.shards(job.job_id), book.rows(job.job_id), strict=True)
     ]
     loans = zip(book.loans(job.job_id), lenders, strict=True)
-    return Rows(job.job_id, job.prompts, sources, [_lent(loan, rows) for loan, rows in loans])
+    lent = [_lent(loan, rows) for loan, rows in loans]
+    found = book.repeats(job.job_id)
+    repeated = Repeated(found.rows, found.lender_rows, found.ids) if found else None
+    return Rows(job.job_id, job.prompts, sources, lent, samples=job.samples, repeated=repeated)
 
 
 def _lent(loan: Loan, lender: Rows) -> Lent:

@@ -12,7 +12,12 @@ from groq_magic.errors import InputError
 
 DEFAULT_MODEL = "openai/gpt-oss-20b"
 # https://console.groq.com/docs/api-reference#chat-create
-RANGES = {"temperature": (0.0, 2.0), "max_tokens": (1.0, math.inf), "take": (1.0, math.inf)}
+RANGES = {
+    "temperature": (0.0, 2.0),
+    "max_tokens": (1.0, math.inf),
+    "take": (1.0, math.inf),
+    "samples": (1.0, math.inf),
+}
 _FIELDS = {"temperature": "temperature", "max_tokens": "max_completion_tokens"}
 WINDOWS = ("24h", "7d")  # those with evidence: https://console.groq.com/docs/batch
 
@@ -26,6 +31,8 @@ class Settings:
     options: Mapping[str, Any] | None = None
     shard_rows: int = shards.MAX_LINES
     take: int = 1
+    samples: int = 1
+    unique: bool = False
 
     def __post_init__(self) -> None:
         """Raises InputError where something is none of what Groq or the ledger takes."""
@@ -33,8 +40,9 @@ class Settings:
             raise InputError("The model's name is empty: for example openai/gpt-oss-20b.")
         if self.window not in WINDOWS:
             raise InputError(f"window is {self.window!r}; Groq takes {' or '.join(WINDOWS)}.")
-        if not isinstance(self.take, int) or isinstance(self.take, bool) or self.take < 1:
-            raise InputError(f"take is {self.take!r}; it is a whole number from 1.")
+        for name, value in (("take", self.take), ("samples", self.samples)):
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+                raise InputError(f"{name} is {value!r}; it is a whole number from 1.")
 
 
 def body_options(

@@ -111,17 +111,23 @@ def _message(role: str, content: str) -> dict[str, str]:
     return {"content": content, "role": role}
 
 
-def fingerprint(endpoint: str, body: bytes) -> bytes:
-    """The 16 bytes that a request is known by, within a service, sample and take."""
-    return xxhash.xxh3_128_digest(endpoint.encode() + b"\n" + body)
+def fingerprint(endpoint: str, body: bytes, sample: int = 1) -> bytes:
+    """The 16 bytes that a request is known by, within a service and take."""
+    return xxhash.xxh3_128_digest(endpoint.encode() + b"\n" + body + _of_sample(sample))
 
 
-def content_hash(cuts: list[Cut]) -> str:
+def _of_sample(sample: int) -> bytes:
+    """What tells a further sample of a request from the first; no JSON body ends like it."""
+    return b"" if sample == 1 else b"~%d" % sample
+
+
+def content_hash(cuts: list[Cut], salt: bytes = b"") -> str:
     """What a whole submission is known by: 32 hex digits over its requests in order, and over given ids.
 
-    Where one shard ends and the next begins makes no difference.
+    Where one shard ends and the next begins makes no difference. `salt` tells apart submissions of the same
+    requests.
     """
-    state = xxhash.xxh3_128()
+    state = xxhash.xxh3_128(salt)
     for cut in cuts:
         state.update(cut.fingerprints)
     for cut in cuts:
@@ -129,6 +135,17 @@ def content_hash(cuts: list[Cut]) -> str:
             for each in _ids_in(cut.path):
                 state.update(each)
     return state.hexdigest()
+
+
+def repeats(cuts: Sequence[Cut]) -> int:
+    """How many rows of a submission ask what another row of it asks."""
+    halves = array("Q")
+    for cut in cuts:
+        halves.frombytes(cut.fingerprints)
+    lows = halves[::2]  # half a fingerprint is enough for a count
+    parts = 1 + len(lows) // 100_000  # one after the other, so that little is held at once
+    kinds = sum(len({low for low in lows if low % parts == part}) for part in range(parts))
+    return len(lows) - kinds
 
 
 def content_of(fingerprints: bytes, path: Path, prefix: str) -> str:
@@ -145,13 +162,17 @@ def _ids_in(path: Path) -> Iterator[bytes]:
             yield wire.request_id(line).encode() + b"\n"
 
 
-def cut(prompts: Prompts, form: Form, folder: Path, max_lines: int = MAX_LINES) -> list[Cut]:
+def cut(
+    prompts: Prompts, form: Form, folder: Path, max_lines: int = MAX_LINES, samples: int = 1
+) -> list[Cut]:
     """Writes the shards of a submission into `folder` and says what was written.
 
-    Raises InputError, naming the row, for a prompt that cannot be sent; the files are then of no use.
+    Each prompt becomes `samples` rows, one after the other; of the user's own ids, `id` stands for the
+    first and `id~2` for the second. Raises InputError, naming the prompt's row, for what cannot be sent; the
+    files are then of no use.
     """
-    cutter = _Cutter(prompts, form, folder)
-    limit = min(SCOUT_LINES, max_lines) if prompts.count >= SCOUT_FROM else max_lines
+    cutter = _Cutter(prompts, form, folder, samples)
+    limit = min(SCOUT_LINES, max_lines) if prompts.count * samples >= SCOUT_FROM else max_lines
     while cutter.one(limit):
         limit = max_lines
     return cutter.done
@@ -218,10 +239,14 @@ def _renamed(line: bytes, prefix: str, number: int) -> bytes:
 class _Cutter:
     """Cuts one file after the other from one stream of prompts."""
 
-    def __init__(self, prompts: Prompts, form: Form, folder: Path) -> None:
+    def __init__(self, prompts: Prompts, form: Form, folder: Path, samples: int = 1) -> None:
         self.done: list[Cut] = []
+        self._samples = samples
         self._items = iter(prompts.items)
         self._ids = iter(prompts.ids) if prompts.ids is not None else None
+        if samples > 1:
+            self._items = (item for item in prompts.items for _ in range(samples))
+            self._ids = iter(_sampled(prompts.ids, samples)) if prompts.ids is not None else None
         self._form, self._folder = form, folder
         self._row = 0
 
@@ -247,7 +272,8 @@ class _Cutter:
 
     def _write(self, file: BinaryIO, digests: bytearray, prefix: str, max_lines: int) -> int:
         """Writes up to `max_lines` lines and says how many bytes; a line that does not fit is put back."""
-        form, ids, row = self._form, self._ids, self._row
+        form, ids, row, samples = self._form, self._ids, self._row, self._samples
+        of_sample = [_of_sample(n + 1) for n in range(samples)]
         body_of, head, tail = form.body, form.text_head, form.text_tail
         ours = f'{{"custom_id":"{prefix}'.encode()
         middle = f'","method":"POST","url":"{form.endpoint}","body":'.encode()
@@ -262,23 +288,36 @@ class _Cutter:
                     given = next(ids)
                     line = b'{"custom_id":%b%b%b}\n' % (_encode(given), middle[1:], body)
             except UnicodeEncodeError as exc:
-                raise checks.surrogate_error(row) from exc
+                raise checks.surrogate_error(row // samples) from exc
             except (TypeError, ValueError, RecursionError) as exc:
-                raise InputError(f"Row {row} cannot be written as JSON: {exc}.") from exc
+                raise InputError(f"Row {row // samples} cannot be written as JSON: {exc}.") from exc
             if size + len(line) > MAX_BYTES:
                 if len(line) > MAX_BYTES:
                     raise InputError(
-                        f"Row {row} alone is {len(line) / 1e6:,.0f} MB; Groq takes files of up to "
+                        f"Row {row // samples} alone is {len(line) / 1e6:,.0f} MB; Groq takes files of up to "
                         f"{MAX_BYTES / 1e6:,.0f} MB. Shorten it or split it."
                     )
                 self._items = chain((item,), self._items)
                 self._ids = chain((given,), ids) if ids is not None else None
                 break
             file.write(line)
-            digests += digest_of(hash_head + body)
+            digests += digest_of(hash_head + body + of_sample[row % samples])
             size += len(line)
             row += 1
             if line_number + 1 == max_lines:
                 break
         self._row = row
         return size
+
+
+def _sampled(ids: Sequence[str], samples: int) -> list[str]:
+    """The ids of all samples of all prompts. Raises InputError where that makes one twice."""
+    found = [name if n == 1 else f"{name}~{n}" for name in ids for n in range(1, samples + 1)]
+    if len(set(found)) < len(found):
+        known = set(ids)
+        twice = next(name for n, name in enumerate(found) if n % samples and name in known)
+        raise InputError(
+            f"The id {twice!r} would be that of a sample of another row, too: ids may not end with ~2 to "
+            f"~{samples} here."
+        )
+    return found

@@ -127,6 +127,7 @@ class View:
             ),
             first_prompt=self._read_first_prompt(),
             first_answers=self._read_first_answers() if phase == "done" else (),
+            samples=job.samples,
             history=tuple(self._history),
         )
 

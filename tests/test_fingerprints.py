@@ -117,6 +117,17 @@ def test_whatever_was_set_counts(options: dict[str, Any]) -> None:
     assert print_of(Form(MODEL, options=options), "Say hi") != GOLDEN["a plain prompt"][2]
 
 
+def test_a_further_sample_is_another_request() -> None:
+    """The second and third answer to one prompt are known by fingerprints of their own, for ever."""
+    body = Form(MODEL).body("Say hi")
+    known = [shards.fingerprint(wire.CHAT, body, sample).hex() for sample in (1, 2, 3)]
+    assert known == [
+        GOLDEN["a plain prompt"][2],
+        "429a5961b23d5427f032cda30b67905a",
+        "1a362208f4c46f2cab7c154ac2623c4f",
+    ]
+
+
 def test_another_endpoint_makes_another_request() -> None:
     """The same body sent to another endpoint is not the same request."""
     body = Form(MODEL).body("Say hi")

@@ -4,6 +4,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+from array import array
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -14,7 +15,7 @@ import pytest
 
 from groq_magic import shards
 from groq_magic.errors import InputError, LedgerError
-from groq_magic.job import Job
+from groq_magic.job import Job, Loan
 from groq_magic.ledger import SCHEMA_VERSION, Ledger, default_home, new_job_id
 from groq_magic.prompts import Prompts
 from groq_magic.shards import Form
@@ -95,9 +96,9 @@ def test_the_same_content_gives_the_earlier_job(ledger: Ledger, home: Path) -> N
 
 
 @pytest.mark.parametrize(
-    "facts", [{"service": "https://other.example"}, {"sample": 2}, {"take": 2}, {"attempt": 2}]
+    "facts", [{"service": "https://other.example"}, {"samples": 2}, {"take": 2}, {"attempt": 2}]
 )
-def test_another_service_sample_take_or_attempt_is_another_job(facts: dict[str, Any], ledger: Ledger) -> None:
+def test_other_facts_make_another_job(facts: dict[str, Any], ledger: Ledger) -> None:
     """The same prompts are asked again where the user wants them asked again."""
     assert submitted(ledger).job_id != submitted(ledger, **facts).job_id
     assert len(ledger.jobs()) == 2
@@ -329,12 +330,38 @@ def test_a_home_that_cannot_be_written_is_refused(read_only: Path) -> None:
         Ledger(read_only)
 
 
+def as_version_2(db: sqlite3.Connection) -> None:
+    """Makes the ledger what the second version wrote."""
+    db.execute("DROP INDEX loans_by_lender")
+    db.execute("ALTER TABLE jobs RENAME COLUMN samples TO sample")
+    db.execute("ALTER TABLE jobs DROP COLUMN origin")
+    for column in ("prompt_tokens", "completion_tokens"):
+        db.execute(f"ALTER TABLE shards DROP COLUMN {column}")
+    db.execute("PRAGMA user_version=2")
+
+
+def test_a_ledger_of_the_second_version_is_carried_over(home: Path) -> None:
+    """Its jobs and shards are all there, and what was a retry is known as one."""
+    with closing(Ledger(home)) as ledger:
+        job, other = submitted(ledger), submitted(ledger, ("e",))
+        ledger.lend(job.job_id, Loan(other.job_id, "retry", 1.0, array("I", [0]), array("I", [0])))
+        before = ledger.shards(job.job_id)
+    with closing(sqlite3.connect(home / "ledger.sqlite")) as db:
+        as_version_2(db)
+        db.commit()
+    with closing(Ledger(home)) as ledger:
+        assert ledger.jobs() == [job, replace(other, origin="retry")]
+        assert ledger.shards(job.job_id) == before
+        assert ledger.borrowers(other.job_id) == [job]
+
+
 def test_a_ledger_of_the_first_version_is_carried_over(home: Path) -> None:
     """Its jobs, shards and facts are all there, and its ids still lead to its rows."""
     with closing(Ledger(home)) as ledger:
         job = submitted(ledger)
         before = ledger.shards(job.job_id)
     with closing(sqlite3.connect(home / "ledger.sqlite")) as db:
+        as_version_2(db)
         db.execute("ALTER TABLE shards ADD COLUMN given_ids INTEGER NOT NULL DEFAULT 0")
         db.execute("DROP TABLE loans")
         db.execute("DROP INDEX shards_by_form")

@@ -296,6 +296,20 @@ def test_retry_with_more_tokens_mends_what_was_cut(restart: bool, line: Line) ->
     assert line.count(CREATE) == 3
 
 
+def test_a_retry_of_reused_rows_mends_them_for_all(line: Line) -> None:
+    """Who asks for the same rows later has the answer that a retry brought, whosever rows it retried."""
+    options = {"max_completion_tokens": 1}
+    submit("[[echo]]abcdefgh", options=options).wait(WAIT_S)
+    grown = submit("[[echo]]abcdefgh", "[[echo]]x", options=options).wait(WAIT_S)
+    grown.retry(max_tokens=50)
+    grown.wait(WAIT_S)
+    forget()
+    asked = ("[[echo]]y", "[[echo]]abcdefgh")
+    assert submit(*asked, options=options).wait(WAIT_S).texts == ["y", "abcdefgh"]
+    assert grown.texts == ["abcdefgh", "x"]
+    assert line.count(CREATE) == 4
+
+
 def test_an_old_row_stays_until_its_replacement_is_there(line: Line) -> None:
     """While a retry runs, and where it fails too, what was there can be read."""
     answers = submit("[[cut]][[echo]]abcd", "[[echo]]x", options={"max_completion_tokens": 30}).wait(WAIT_S)

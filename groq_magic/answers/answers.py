@@ -46,8 +46,8 @@ class Answer:
 
     @property
     def index(self) -> int:
-        """The prompt's place in the submission, from 0."""
-        return self._row
+        """The prompt's place in the submission, from 0; its samples share it."""
+        return self._row // self._rows.samples
 
     @property
     def custom_id(self) -> str:
@@ -62,7 +62,7 @@ class Answer:
     @property
     def sample(self) -> int:
         """Which of several answers to one prompt this is, from 1."""
-        return 1
+        return self._rows.sample(self._row)
 
     @property
     def status(self) -> str:

@@ -1,8 +1,9 @@
 """Answers as tables: the source's own columns, order and index, then what came back.
 
 Columns added: `answer`, `answer_status`, `answer_error`, `answer_finish`, `prompt_tokens`,
-`completion_tokens`; where the source has such a name already, ours takes the suffix `_answer`.
-Without a source table the first columns are `id` and `prompt`. Frame libraries are imported where used.
+`completion_tokens`, and `sample` in front of them where each prompt has several; where the source has such a
+name already, ours takes the suffix `_answer`. Without a source table the first columns are `id` and `prompt`.
+Frame libraries are imported where used.
 """
 
 from __future__ import annotations
@@ -30,8 +31,8 @@ def _library(name: str) -> Any:
         raise InputError(f"{name} is not installed: pip install {name}; or `.to_dicts()`.") from exc
 
 
-_COUNTS = ("prompt_tokens", "completion_tokens")
-_ADDED = ("answer", "answer_status", "answer_error", "answer_finish", *_COUNTS)
+_COUNTS = ("sample", "prompt_tokens", "completion_tokens")
+_ADDED = ("answer", "answer_status", "answer_error", "answer_finish", "prompt_tokens", "completion_tokens")
 
 
 def kept(frame: object | None) -> object | None:
@@ -45,11 +46,12 @@ def kept(frame: object | None) -> object | None:
     return frame.clone() if known.is_polars_dataframe(frame) else frame
 
 
-def _row(answer: Answer) -> dict[str, Any]:
+def _row(answer: Answer, samples: int) -> dict[str, Any]:
+    sample = {"sample": answer.sample} if samples > 1 else {}
     if answer.status == "pending":
-        return dict.fromkeys(_ADDED) | {"answer_status": "pending"}
+        return sample | dict.fromkeys(_ADDED) | {"answer_status": "pending"}
     usage, error = answer.usage, answer.error
-    return {
+    return sample | {
         "answer": answer.text,
         "answer_status": answer.status,
         "answer_error": str(error) if error else None,
@@ -61,7 +63,7 @@ def _row(answer: Answer) -> dict[str, Any]:
 
 def dicts(answers: Answers) -> list[dict[str, Any]]:
     """One dict for each prompt, with its `id` and `prompt`, or the columns of the source table."""
-    rows = [_row(answer) for answer in answers]
+    rows = [_row(answer, answers._rows.samples) for answer in answers]
     frame = _source(answers)
     if frame is None:
         asked = [{"id": answer.custom_id, "prompt": answer.prompt} for answer in answers]
@@ -131,17 +133,24 @@ def _source(answers: Answers) -> Any:
     import narwhals as nw
 
     frame: Any = nw.from_native(cast(Any, answers._frame), eager_only=True)
-    return frame[list(answers._picked), :] if answers._part else frame
+    samples = answers._rows.samples
+    if not answers._part and samples == 1:
+        return frame
+    return frame[[row // samples for row in answers._picked], :]
 
 
 def _columns(answers: Answers, taken: Iterable[str]) -> dict[str, list[Any]]:
-    rows = [_row(answer) for answer in answers]
+    rows = [_row(answer, answers._rows.samples) for answer in answers]
     columns: dict[str, list[Any]] = {}
     if answers._frame is None:
         columns["id"] = [answer.custom_id for answer in answers]
         columns["prompt"] = [_as_text(answer.prompt) for answer in answers]
-    columns |= {name: [row[name] for row in rows] for name in _ADDED}
+    columns |= {name: [row[name] for row in rows] for name in _added(answers)}
     return _renamed(columns, taken)
+
+
+def _added(answers: Answers) -> tuple[str, ...]:
+    return ("sample", *_ADDED) if answers._rows.samples > 1 else _ADDED
 
 
 def _as_text(prompt: str | list[dict[str, Any]]) -> str:

@@ -63,6 +63,18 @@ class Lent:
 
 
 @dataclass(frozen=True)
+class Repeated:
+    """Rows that ask what an earlier row asks and share its answer: `rows[n]`, in order, is `first[n]`.
+
+    `ids` are the user's own for these rows, if any.
+    """
+
+    rows: Sequence[int]
+    first: Sequence[int]
+    ids: Sequence[str] | None = None
+
+
+@dataclass(frozen=True)
 class Trouble:
     """Failures of one code: an example's message and row, and how many there are."""
 
@@ -74,11 +86,22 @@ class Trouble:
 class Rows:
     """The columns of one job's answers, filled shard by shard on any thread, read on any other.
 
-    `finished` resolves once every row has its end and whoever watches has seen it.
+    Each prompt has `samples` rows, one after the other. `finished` resolves once every row has its end and
+    whoever watches has seen it.
     """
 
-    def __init__(self, job_id: str, count: int, sources: Sequence[Source], lent: Sequence[Lent] = ()) -> None:
-        self.job_id = job_id
+    def __init__(
+        self,
+        job_id: str,
+        count: int,
+        sources: Sequence[Source],
+        lent: Sequence[Lent] = (),
+        *,
+        samples: int = 1,
+        repeated: Repeated | None = None,
+    ) -> None:
+        self.job_id, self.samples = job_id, samples
+        self.repeated = repeated or Repeated((), ())
         self.lent = list(lent)
         self.waiting = set(range(len(self.lent)))  # the loans of which not all has come
         self.status = bytearray(count)
@@ -155,6 +178,7 @@ class Rows:
                     else:
                         self.status[row] = _CODES.get(error[0], FAILED)
                         self._count(error[0], error[1], row)
+            self._repeat()
 
     def close(self, number: int, status: int, code: str, reason: str) -> None:
         """Says how the rows of a shard ended of which no line came."""
@@ -164,6 +188,7 @@ class Rows:
                     self.status[row] = status
                     self._count(code, reason, row)
             self._ends[number] = (code, reason)
+            self._repeat()
 
     def reopen(self, lent: Sequence[Lent]) -> None:
         """More is to come for these rows, from these lenders; those known before come first among them."""
@@ -198,11 +223,11 @@ class Rows:
                 self.completion_tokens[here] = other.completion_tokens[there]
                 self.status[here] = state
                 if state not in (OK, CUT):
-                    reply = other.reply(there) if file else None
-                    code, said = reply.error if reply and reply.error else other.end(there)
+                    code, said = other.why(there)
                     if not file:
                         self._lent_ends[here] = (code, said)
                     self._count(code, said, here)
+            self._repeat()
 
     def close_lent(self, lent: Lent, status: int, code: str, reason: str) -> None:
         """Says how the rows ended that a lender did not bring to an end."""
@@ -212,11 +237,37 @@ class Rows:
                     self.status[row] = status
                     self._lent_ends[row] = (code, reason)
                     self._count(code, reason, row)
+            self._repeat()
+
+    def _repeat(self) -> None:
+        """Rows that repeat another stand as it does; the tokens are counted once."""
+        for here, there in zip(self.repeated.rows, self.repeated.first, strict=True):
+            state, mine = self.status[there], self.status[here]
+            if state == mine and self._offset[there] == self._offset[here]:
+                continue
+            if mine not in (PENDING, OK, CUT):
+                self._uncount(here)
+            self._file[here], self._offset[here] = self._file[there], self._offset[there]
+            self.status[here] = state
+            if state not in (PENDING, OK, CUT):
+                self._count(*self.why(there), here)
+
+    def first(self, row: int) -> int:
+        """The row whose answer this row's is: itself, unless it repeats another."""
+        n = bisect_left(self.repeated.rows, row)
+        repeats = n < len(self.repeated.rows) and self.repeated.rows[n] == row
+        return self.repeated.first[n] if repeats else row
 
     def unanswered(self, rows: Iterable[int] | None = None) -> list[int]:
-        """Of these rows, or of all, those that ended without being answered or refused: expired, missing."""
+        """Of these rows, or of all that repeat none, those that ended without being answered or refused."""
         rows = range(len(self.status)) if rows is None else rows
-        return [row for row in rows if self.status[row] in (EXPIRED, MISSING)]
+        found = [row for row in rows if self.status[row] in (EXPIRED, MISSING)]
+        return [row for row in found if self.first(row) == row]
+
+    def why(self, row: int) -> tuple[str, str]:
+        """Code and reason of a row that ended without an answer."""
+        reply = self.reply(row) if self._file[row] != _NOWHERE else None
+        return reply.error if reply is not None and reply.error else self.end(row)
 
     def rows_of(self, number: int) -> Sequence[int]:
         """The rows that a shard asks about."""
@@ -243,8 +294,7 @@ class Rows:
 
     def _uncount(self, row: int) -> None:
         """Takes a failure back of which a further line has come."""
-        reply = self.reply(row) if self._file[row] else None
-        code = reply.error[0] if reply is not None and reply.error else self.end(row)[0]
+        code = self.why(row)[0]
         self._lent_ends.pop(row, None)
         seen = self.problems.pop(code, None)
         if seen is not None and seen.count > 1:
@@ -320,6 +370,7 @@ class Rows:
 
     def end(self, row: int) -> tuple[str, str]:
         """Code and reason of a row that ended without a line."""
+        row = self.first(row)
         source, unknown = self._source(row), ("unknown", "No reply came.")
         if row in self._lent_ends:
             return self._lent_ends[row]
@@ -331,6 +382,7 @@ class Rows:
 
     def line(self, row: int) -> bytes:
         """The line that was sent for a row, as it lies on disk."""
+        row = self.first(row)
         source = self._source(row)
         if source is None:
             lent, n = self._lent(row)
@@ -339,6 +391,10 @@ class Rows:
             file.seek(self._lines(source)[source.line_of(row)])
             return file.readline()
 
+    def sample(self, row: int) -> int:
+        """Which of its prompt's samples a row is, from 1."""
+        return row % self.samples + 1
+
     @property
     def given_ids(self) -> bool:
         """Whether the rows have ids of the user's own."""
@@ -346,6 +402,9 @@ class Rows:
 
     def custom_id(self, row: int) -> str:
         """The id under which a row was sent, or that the user gave it."""
+        if self.repeated.ids and self.first(row) != row:
+            return self.repeated.ids[bisect_left(self.repeated.rows, row)]
+        row = self.first(row)
         source = self._source(row)
         if source is None:
             lent, n = self._lent(row)
@@ -359,6 +418,8 @@ class Rows:
         for source in self._sources:
             if (row := self._row_finder(source)(custom_id)) is not None:
                 return row
+        if self.repeated.ids and custom_id in self.repeated.ids:
+            return self.repeated.rows[self.repeated.ids.index(custom_id)]
         for lent in self.lent:
             if lent.retry:
                 continue

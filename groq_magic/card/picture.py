@@ -82,7 +82,7 @@ def head(s: Snapshot) -> str:
     word = f'<span class="gm-word">{sign} {escape(_word(s))}</span>'
     return (
         f'<div class="gm gm-{tone(s)}"><div class="gm-head"><b>{escape(s.name)}</b> '
-        f'<span class="gm-soft gm-grow">{escape(s.model)} · {s.prompts:,} {_prompts(s)}{files}</span> '
+        f'<span class="gm-soft gm-grow">{escape(s.model)} · {_prompts(s)}{files}</span> '
         f"{badge} {word}</div></div>"
     )
 
@@ -117,14 +117,14 @@ def receipt(s: Snapshot) -> str:
     """The line that stays in a notebook saved in mid-batch."""
     parts = [
         f"<code>{escape(s.name)}</code>",
-        f"{s.prompts:,} {_prompts(s)} to {escape(s.badge)}",
+        f"{_prompts(s)} to {escape(s.badge)}",
         f"begun {_when(s.created_at)}",
         f"{escape(_word(s))}",
     ]
     if s.batch_ids:
         more = f" and {len(s.batch_ids) - 1} more" if len(s.batch_ids) > 1 else ""
         parts.append(f"<code>{escape(s.batch_ids[0])}</code>{more}")
-    parts.append("opened again? run this cell to go on")
+    parts.append(f"opened again? {escape(s.go_on) or 'run this cell to go on'}")
     return f'{STYLE}<div class="gm gm-receipt">◷ {" · ".join(parts)}</div>'
 
 
@@ -168,7 +168,7 @@ def text(s: Snapshot) -> str:
 
 def line(s: Snapshot) -> str:
     """The card on one line."""
-    parts = [s.name, f"{s.prompts:,} {_prompts(s)}", s.badge, _word(s)]
+    parts = [s.name, f"{_prompts(s)}", s.badge, _word(s)]
     if not s.done or s.phase == "done":
         parts += [f"{s.answered:,} answered", *([f"{s.failed:,} failed"] if s.failed else [])]
         parts += [f"{s.left:,} left"] if s.left else []
@@ -182,7 +182,9 @@ def line(s: Snapshot) -> str:
 
 
 def _prompts(s: Snapshot) -> str:
-    return "prompt" if s.prompts == 1 else "prompts"
+    """How many prompts, in words: "1,200 prompts", "5 prompts × 3"."""
+    count = s.prompts // s.samples
+    return f"{count:,} {'prompt' if count == 1 else 'prompts'}{f' × {s.samples}' if s.samples > 1 else ''}"
 
 
 def _word(s: Snapshot) -> str:
@@ -199,7 +201,7 @@ def _said(s: Snapshot) -> str:
 def _sentences(s: Snapshot) -> tuple[str, str]:
     """The phase in large letters, and what it means."""
     where = "In the sandbox" if s.sandbox else "At Groq"
-    reused = f" {_reused(s)}" if s.reused_from is not None else ""
+    reused = "".join(f" {said}" for said in (_reused(s), _repeats(s)) if said)
     if s.phase == "not_sent":
         return "Not sent.", f"{s.stopped or ''} Nothing was paid.".strip()
     if s.phase == "sending":
@@ -215,10 +217,22 @@ def _sentences(s: Snapshot) -> tuple[str, str]:
 
 def _reused(s: Snapshot) -> str:
     """What was not sent now, and what was."""
+    if s.again:
+        kept = f"; the other {s.prompts - s.again:,} stay as they are" if s.again < s.prompts else ""
+        return f"{s.again:,} {'is' if s.again == 1 else 'are'} asked again{kept}."
+    if s.reused_from is None:
+        return ""
     asked = f"asked for on {_when(s.reused_from or s.created_at)}"
     if s.reused >= s.prompts:
         return f"{asked[:1].upper()}{asked[1:]}; not sent again."
     return f"{s.reused:,} of them were {asked} and are not sent again; {s.prompts - s.reused:,} are."
+
+
+def _repeats(s: Snapshot) -> str:
+    if not s.repeats or s.reused >= s.prompts:
+        return ""
+    what = "1 prompt repeats another" if s.repeats == 1 else f"{s.repeats:,} prompts repeat others"
+    return f"{what}: --unique sends equal ones once."
 
 
 def _say(s: Snapshot) -> str:

@@ -40,6 +40,8 @@ def run(magics: GroqMagics, line: str, cell: str | None) -> Answers | None:
         ),
         shard_rows=magics.shard_rows,
         take=given.get("take", 1),
+        samples=given.get("samples", 1),
+        unique=bool(given.get("unique")),
     )
     if given.get("dry_run"):
         print(_planned(client.plan(asked, settings)))  # noqa: T201
@@ -116,11 +118,16 @@ def _what(value: object) -> str:
 
 def _planned(plan: Plan) -> str:
     files = "1 file" if plan.shards == 1 else f"{plan.shards:,} files"
-    return (
-        f"Would send {plan.prompts:,} {'prompt' if plan.prompts == 1 else 'prompts'} in {files} "
-        f"({plan.bytes:,} bytes, very roughly {plan.tokens:,} tokens) to {plan.model} at {plan.place}; "
-        f"{plan.settings}. Nothing was sent.\nThe first one:\n{plan.first}"
-    )
+    what = "Would send nothing"
+    if plan.prompts:
+        what = (
+            f"Would send {plan.prompts:,} {'prompt' if plan.prompts == 1 else 'prompts'} in {files} "
+            f"({plan.bytes:,} bytes, very roughly {plan.tokens:,} tokens) to {plan.model} at {plan.place}; "
+            f"{plan.settings}"
+        )
+    reused = f" {plan.reused:,} were asked before and are not sent again." if plan.reused else ""
+    repeats = f" {plan.repeats:,} repeat another and share its answer." if plan.repeats else ""
+    return f"{what}.{reused}{repeats} Nothing was sent.\nThe first one:\n{plan.first}"
 
 
 def show(magics: GroqMagics, answers: Answers, *, plain: bool = False) -> None:

@@ -70,6 +70,8 @@ OPTIONS: tuple[Option, ...] = (
         "--extra", None, "DICT", "expression", "a dict merged into every request: top_p, stop, tools and more"
     ),
     Option("--take", None, "N", "integer", "the Nth set of answers to the same prompts; default 1"),
+    Option("--samples", None, "N", "integer", "ask each prompt N times; from 3 to 5 sends two more of each"),
+    Option("--unique", None, None, "switch", "send equal prompts once; the answer fills all their rows"),
     Option("--window", "-w", "24h|7d", "choice", "how long Groq may take; default 24h", ("24h", "7d")),
     Option("--dry-run", None, None, "switch", "show what would be sent; send and bind nothing"),
     Option("--wait", None, None, "switch", "the cell returns when the batch has ended"),
@@ -137,6 +139,7 @@ _EXAMPLES = {
     "--max-tokens": "--max-tokens 500",
     "--extra": '--extra {"top_p": 0.9}',
     "--take": "--take 2",
+    "--samples": "--samples 3",
     "--window": "--window 7d",
 }
 
