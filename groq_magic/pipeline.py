@@ -13,7 +13,6 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from contextvars import ContextVar
-from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 import filelock
@@ -21,7 +20,7 @@ import tenacity
 
 from groq_magic import job as jobs
 from groq_magic import orphans, policy
-from groq_magic.answers import Lent, Rows
+from groq_magic.answers import Held, Lent, Rows
 from groq_magic.answers.reading import CANCELLED, MISSING
 from groq_magic.api import Groq
 from groq_magic.errors import ApiError, LedgerError, NoReply, NotSent, Refused, redact
@@ -266,27 +265,34 @@ class Run:
 
     async def _collect(self, shard: Shard) -> None:
         for kind, file_id in (("output", shard.output_file_id), ("error", shard.error_file_id)):
-            path = self._ledger.result_path(self.job_id, shard.number, kind)
-            if file_id and not path.exists():
-                await self._again(self._download(shard, file_id, path), despite_cancel=True)
+            if file_id and not self._ledger.result_path(self.job_id, shard.number, kind).exists():
+                await self._again(self._download(shard, kind, file_id), despite_cancel=True)
         self._note(shard, state="collected")
 
-    def _download(self, shard: Shard, file_id: str, path: Path) -> Callable[[Groq], Awaitable[None]]:
-        """Fetches a result file; what holds nothing of ours, or only its beginning, is not the results."""
+    def _download(self, shard: Shard, kind: str, file_id: str) -> Callable[[Groq], Awaitable[None]]:
+        """Fetches a result file to the side of its place; only what passes for the results is moved there."""
+        path = self._ledger.result_path(self.job_id, shard.number, kind)
         side, tries = path.with_name(path.name + ".new"), iter(range(DOWNLOADS))
+        counted = shard.completed if kind == "output" else shard.failed
+        before: tuple[int, Held] | None = None
 
         async def fetch(api: Groq) -> None:
+            nonlocal before
             try:
                 size = await api.content(file_id, side)
-                said = ""
-                if size and not await asyncio.to_thread(self.rows.knows, shard.number, side):
-                    said = "What came instead of the results holds none of this batch's answers."
-                elif size < await _size_of(api, file_id):
-                    said = "The results broke off on their way."
-                if said and next(tries, None) is None:
-                    raise Refused(200, "no_results", f"{said} They are still there: run the cell again.")
-                if said:
-                    raise NoReply(said, maybe_done=True)
+                held = await asyncio.to_thread(self.rows.inspect, shard.number, side)
+                whole = await _size_of(api, file_id)
+                wrong, odd = policy.no_results(size, whole, held), policy.oddity(held, counted)
+                # Where the service does not tell the size, what comes twice is all there is.
+                unsure = bool(odd) and not whole and before != (size, held)
+                before = size, held
+                if wrong or unsure:
+                    if next(tries, None) is not None:
+                        raise NoReply(wrong or odd, maybe_done=True)
+                    if wrong:
+                        raise Refused(200, "no_results", f"{wrong} They are still there: run the cell again.")
+                if odd:
+                    log.warning("groq_magic: %s: %s", shard.batch_id, odd)
                 side.replace(path)
             finally:
                 side.unlink(missing_ok=True)

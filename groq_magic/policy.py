@@ -5,7 +5,7 @@ from __future__ import annotations
 import tenacity
 
 from groq_magic import job as jobs
-from groq_magic.answers.reading import CANCELLED, EXPIRED, FAILED, MISSING
+from groq_magic.answers.reading import CANCELLED, EXPIRED, FAILED, MISSING, Held
 from groq_magic.errors import NoReply, Refused
 from groq_magic.job import Job, Shard
 from groq_magic.keys import Service
@@ -65,6 +65,23 @@ def ending(shard: Shard) -> tuple[int, str, str]:
     elif shard.reason:
         said = f"{said} ({shard.reason})"
     return status, code, said
+
+
+def no_results(size: int, whole: int, held: Held) -> str:
+    """Why a file that came is not the results, or ""; `whole` is the size that the service tells, or 0."""
+    if size and not held.ours:
+        return "What came instead of the results holds none of this batch's answers."
+    return "The results broke off on their way." if size < whole else ""
+
+
+def oddity(held: Held, counted: int) -> str:
+    """What is odd about results that are whole, or ""; `counted` lines were to be expected."""
+    if held.others:
+        lines = "1 line answers" if held.others == 1 else f"{held.others:,} lines answer"
+        return f"{lines} nothing that was sent; left out."
+    if held.ours < counted:
+        return f"The results hold {held.ours:,} of {counted:,} replies that were counted."
+    return ""
 
 
 def passing(exc: BaseException) -> bool:

@@ -323,7 +323,7 @@ def test_every_step_is_on_the_ledger_before_it_is_taken(line: Line, tmp_path: Pa
         contents = [row[4][:16] for row in found]
         what = f"{request.method} {request.url.path.removeprefix('/openai/v1').rstrip('/')}"
         if what == "POST /files":
-            content = re.findall(rb'filename="groq_magic-([0-9a-f]{16})-1-1-1\.jsonl"', request.content)[0]
+            content = re.findall(rb'filename="groq_magic-([0-9a-f]{16})-1-1\.jsonl"', request.content)[0]
             (number,) = [n for n, known in enumerate(contents) if known == content.decode()]
             assert found[number][:4] == (number, "uploading", None, None)
         elif what == "POST /batches":
@@ -346,7 +346,7 @@ def test_files_and_batches_carry_what_finds_them_again(line: Line) -> None:
     sent: list[bytes] = []
     line.seen = lambda request: sent.append(request.content) if request.method == "POST" else None
     answers = submit("hello").wait(WAIT_S)
-    tag = f"{shards(answers)[0].content[:16]}-1-1-1"
+    tag = f"{shards(answers)[0].content[:16]}-1-1"
     assert f'filename="groq_magic-{tag}.jsonl"'.encode() in sent[0]
     assert json.loads(sent[1])["metadata"] == {"groq_magic": tag}
 
@@ -661,7 +661,7 @@ def test_a_download_that_breaks_off_is_fetched_again(fault: Act, line: Line) -> 
     assert answers.texts == numbers(2)
     assert line.count(DOWNLOAD) == 3
     folder = ledger.current().folder(answers.job_id)
-    assert not list(folder.glob("*.part"))
+    assert not list(folder.glob("*.new"))
 
 
 def test_a_completed_batch_may_name_its_files_later(line: Line) -> None:
@@ -1166,6 +1166,56 @@ def test_a_lost_row_is_not_taken_for_a_broken_download(line: Line) -> None:
     answers = submit("[[lose]]", *echoes(2)).wait(WAIT_S)
     assert ends(answers) == [("missing", "no_reply"), ("ok", None), ("ok", None)]
     assert line.count(DOWNLOAD) == 1
+
+
+FILE = ("GET", r"/files/[\w-]+")
+NO_SIZE = refuses(404, "There is no such file.")
+
+
+def lines(change: Callable[[list[bytes]], list[bytes]]) -> Act:
+    """The results come with other lines."""
+
+    async def act(request: httpx.Request, send: Send) -> httpx.Response:
+        reply = await send(request)
+        return httpx.Response(200, content=b"".join(change((await reply.aread()).splitlines(keepends=True))))
+
+    return act
+
+
+def test_results_with_too_few_lines_are_fetched_again_where_no_size_is_told(line: Line) -> None:
+    """Lines are held against the batch's counts: whole lines may be missing from what came."""
+    line.on(FILE, *[NO_SIZE] * 10)
+    line.on(DOWNLOAD, lines(lambda found: found[:2]))
+    assert submit(*echoes(4)).wait(WAIT_S).texts == numbers(4)
+    assert line.count(DOWNLOAD) == 2
+
+
+def test_results_that_come_twice_with_too_few_lines_are_all_there_is(line: Line) -> None:
+    """What the service lost is missing, with a reason; it is not fetched for ever."""
+    line.on(FILE, *[NO_SIZE] * 10)
+    line.on(DOWNLOAD, *[lines(lambda found: found[:2])] * 10)
+    answers = submit(*echoes(4)).wait(WAIT_S)
+    assert answers.counts == {"ok": 2, "missing": 2}
+    assert line.count(DOWNLOAD) == 2
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_ids_that_were_never_sent_are_left_out_and_said(
+    told: bool, line: Line, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Every id is held against what was sent; lines of others cost no answer, and where it may help the file
+    is fetched once more.
+    """
+    if not told:
+        line.on(FILE, *[NO_SIZE] * 10)
+    strange = b'{"custom_id": "somebody-7", "response": {"status_code": 200, "body": {"choices": []}}}\n'
+    line.on(DOWNLOAD, *[lines(lambda found: [strange, *found, strange])] * 10)
+    answers = submit(*echoes(3)).wait(WAIT_S)
+    assert answers.texts == numbers(3)
+    assert line.count(DOWNLOAD) == (1 if told else 2)
+    assert [record.getMessage() for record in caplog.records] == [
+        f"groq_magic: {answers.batch_ids[0]}: 2 lines answer nothing that was sent; left out."
+    ]
 
 
 def test_an_empty_error_file_costs_no_answer(line: Line) -> None:

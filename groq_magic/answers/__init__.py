@@ -1,6 +1,6 @@
 """What came back: result files → rows (`reading`), what the user holds (`answers`), `frames`, `display`."""
 
 from groq_magic.answers.answers import Answer, AnswerError, Answers, Verbs
-from groq_magic.answers.reading import Lent, Repeated, Rows, Source
+from groq_magic.answers.reading import Held, Lent, Repeated, Rows, Source
 
-__all__ = ["Answer", "AnswerError", "Answers", "Lent", "Repeated", "Rows", "Source", "Verbs"]
+__all__ = ["Answer", "AnswerError", "Answers", "Held", "Lent", "Repeated", "Rows", "Source", "Verbs"]

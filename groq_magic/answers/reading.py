@@ -75,6 +75,14 @@ class Repeated:
 
 
 @dataclass(frozen=True)
+class Held:
+    """How many requests of a shard a file answers, and how many of its lines answer none of them."""
+
+    ours: int
+    others: int
+
+
+@dataclass(frozen=True)
 class Trouble:
     """Failures of one code: an example's message and row, and how many there are."""
 
@@ -136,15 +144,20 @@ class Rows:
 
     # --- filling ------------------------------------------------------------------------------------
 
-    def knows(self, number: int, path: Path) -> bool:
-        """Whether a file holds at least one reply to a request of this shard."""
+    def inspect(self, number: int, path: Path) -> Held:
+        """What a result file holds of a shard, before it is taken in."""
         row_of = self._row_finder(self._sources[number])
+        ours, others = bytearray(len(self.status)), 0
         with path.open("rb") as file:
             for line in file:
+                row = None
                 with suppress(ValueError):
-                    if row_of(wire.outcome(line)[0]) is not None:
-                        return True
-        return False
+                    row = row_of(wire.outcome(line)[0])
+                if row is not None:
+                    ours[row] = 1
+                elif not line.isspace():
+                    others += 1
+        return Held(ours.count(1), others)
 
     def collect(self, number: int, path: Path) -> None:
         """Takes in a result file of a shard. Lines that are no JSON or nobody's are left out.
