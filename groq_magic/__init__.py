@@ -19,12 +19,14 @@ The map, from the top floor down; imports only go down:
     client      submit, attach, batches: the same without magics
     runs        what this process carries: one run a job
     pipeline    THE STORY: shards → upload → batch → poll → answers; policy: what each error means
+    foreign     a batch that is not on the ledger becomes a job
     view        snapshots of a job, and who watches
     polling     one poller for many batches      orphans  what the service holds of ours
-    reuse       what was asked before, and what is left to send     services  where prompts go
+    services    where prompts go                 reuse    what was asked before, and what is left to send
     api         Groq's endpoints, one coroutine each
     ledger      every batch we know, on disk; owns every path
-    job         a job and its shards; what a state means, when to ask again     settings  what is asked with
+    job         a job and its shards; what a state means, when to ask again
+    settings    what prompts are asked with
     shards      requests → JSONL files within the limits; fingerprints
     answers/    what came back: reading, answers, frames, display
     prompts/    what is asked: body, sources, templates, checks

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from groq_magic import ledger, loop, prompts, reuse, runs, services, shards, wire
+from groq_magic import foreign, ledger, loop, prompts, reuse, runs, services, shards, wire
 from groq_magic.answers import Answers, Rows, Verbs
 from groq_magic.answers.reading import CUT, UNANSWERED
 from groq_magic.errors import InputError, KeyMissing, StillRunning
@@ -346,6 +346,7 @@ def _verbs(job_id: str, run: Run, name: str, met: Met) -> Verbs:
         watch=watch,
         check_now=lambda: loop.submit(now().check_now()),
         cancel=cancel,
+        shared=lambda: runs.shared(job_id),
         retry=retry,
         settle=run.view.settle,
         status=lambda: run.view.snapshot().status,
@@ -367,27 +368,37 @@ def check_now(answers: Answers) -> Future[None]:
 
 
 def cancel(answers: Answers) -> Future[None]:
-    """Cancels the batch; returns without waiting. From any thread."""
+    """Cancels the batch, whoever else counts on it; returns without waiting. From any thread."""
     return answers.verbs.cancel()
 
 
 def attach(word: str, name: str | None = None) -> Answers:
-    """A batch that the ledger knows, by Groq's batch id, our job id, or the name this notebook gave it.
+    """A batch by Groq's batch id, our job id, or the name that this notebook gave it.
 
-    Goes on where it was: what is at Groq is watched and collected, what is here is read. Raises LedgerError.
+    Goes on where it was: what is at Groq is watched and collected, what is here is read. A batch that the
+    ledger does not know is asked for at the service, and its prompts are fetched; that is waited for.
+    Raises InputError, ApiError, KeyMissing, LedgerError.
     """
     job, known_as = find(word)
     return carry(job, name or known_as)
 
 
 def find(word: str) -> tuple[Job, str]:
-    """The job that `attach` would take up, and the name it goes by. Raises LedgerError."""
+    """The job that `attach` would take up, and the name it goes by. Raises as `attach` does."""
     book = ledger.current()
     for entry in book.named(ledger.notebook()):
         if entry.name == word:
             return entry.job, word
-    job = book.job_of_batch(word) or book.job(word)
+    job = book.job_of_batch(word)
+    if job is None and word.startswith(wire.BATCH):
+        job = loop.run(_taken_up(word))
+    job = job or book.job(word)
     return job, job.name
+
+
+async def _taken_up(batch_id: str) -> Job:
+    endpoints, _ = runs.connect(services.current())
+    return await foreign.take_up(endpoints, batch_id)
 
 
 def named() -> list[str]:

@@ -23,7 +23,7 @@ import threading
 import time
 import uuid
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -309,8 +309,16 @@ class Ledger:
         )
         return found[0] if found else None
 
-    def add(self, job: Job, cuts: Sequence[Cut], folder: Path, loans: Sequence[Loan] = ()) -> Job:
-        """Puts a job down with its shards and takes its folder over.
+    def add(
+        self,
+        job: Job,
+        cuts: Sequence[Cut],
+        folder: Path,
+        loans: Sequence[Loan] = (),
+        sent: Mapping[str, object] | None = None,
+    ) -> Job:
+        """Puts a job down with its shards and takes its folder over; `sent` are facts of shards that the
+        service has already.
 
         If the same requests were submitted before to the same service, nothing is added and the earlier
         job comes back: two kernels that submit at one moment get one job.
@@ -321,6 +329,7 @@ class Ledger:
             _insert(db, "jobs", {key: getattr(job, key) for key in _JOB})
             for cut in cuts:
                 _put(db, job.job_id, cut)
+            _update(db, "shards", dict(sent or {}), "job_id=?", (job.job_id,))
             for loan in loans:
                 _lend(db, job.job_id, loan)
             folder.rename(self.folder(job.job_id))

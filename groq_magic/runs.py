@@ -16,7 +16,7 @@ import filelock
 
 from groq_magic import api, ledger, loop, policy, reuse, shards
 from groq_magic.answers import Lent, Repeated, Rows, Source
-from groq_magic.job import Job, Loan, Shard, Snapshot
+from groq_magic.job import NAMELESS, Job, Loan, Shard, Snapshot
 from groq_magic.keys import Service
 from groq_magic.ledger import new_job_id
 from groq_magic.pipeline import Run
@@ -56,6 +56,24 @@ def batch_ids(job_id: str) -> list[str]:
     """The batches that a job's answers come from: its own, then those of who lends to it."""
     found = [shard.batch_id for each in family(job_id) for shard in ledger.current().shards(each)]
     return list(dict.fromkeys(batch_id for batch_id in found if batch_id))
+
+
+def shared(job_id: str) -> str | None:
+    """Who else counts on a job's batches, in a sentence; None where nobody does."""
+    book = ledger.current()
+    job = book.job(job_id)
+    if job.origin == "attach":
+        return "It was not sent from here: somebody else may wait for it."
+    waiting = [
+        other.name or NAMELESS
+        for other in book.borrowers(job_id)
+        if not other.cancel_requested_at and not at_rest(other.job_id)
+    ]
+    if waiting:
+        return f"Answers of it are awaited by {', '.join(dict.fromkeys(waiting))}, too."
+    if job.notebook != ledger.notebook():
+        return f"It was sent by another notebook ({job.notebook})."
+    return None
 
 
 def read(job: Job) -> Rows:
@@ -138,7 +156,7 @@ def ensure(job: Job, service: Callable[[], Service], *, new: bool = False) -> Ru
             rows = _rows(job, [lender.rows for lender in lenders])
             view = View(job.job_id, book, rows)
             rows.describe = view.how_far
-        run = Run(job.job_id, book, rows, lambda: _connect(service()), view)
+        run = Run(job.job_id, book, rows, lambda: connect(service()), view)
         run.lenders = lenders
         _runs[job.job_id] = run
         return run
@@ -184,7 +202,7 @@ def begin(run: Run) -> None:
             loop.submit(run.run())
 
 
-def _connect(where: Service) -> tuple[api.Groq, Poller]:
+def connect(where: Service) -> tuple[api.Groq, Poller]:
     """Endpoints and poller of a service and key, shared by all its jobs. On the loop's thread."""
     if where not in _connections:
         endpoints = api.Groq(where)

@@ -198,6 +198,7 @@ def cut_again(
     *,
     given_ids: bool,
     begin: int = 0,
+    max_bytes: int = MAX_BYTES,
 ) -> list[Cut]:
     """Writes lines that were cut before into shards of their own, numbered from `begin`, under new ids.
 
@@ -215,7 +216,7 @@ def cut_again(
             one: Request | None = first
             while one is not None:
                 line = one.line if given_ids else _renamed(one.line, prefix, len(rows))
-                if len(rows) == max_lines or (rows and size + len(line) > MAX_BYTES):
+                if len(rows) == max_lines or (rows and size + len(line) > max_bytes):
                     break
                 file.write(line)
                 rows.append(one.row)

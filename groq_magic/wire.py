@@ -19,6 +19,7 @@ import msgspec
 from groq_magic.errors import redact
 
 CHAT = "/v1/chat/completions"
+BATCH = "batch_"  # how the id of a batch begins
 
 
 # --- files, batches, models ------------------------------------------------------------------------
@@ -40,6 +41,8 @@ class Batch:
     id: str
     status: str
     input_file_id: str
+    endpoint: str | None
+    window: str | None
     output_file_id: str | None
     error_file_id: str | None
     created_at: int | None
@@ -172,6 +175,8 @@ def _batch(reply: dict[str, Any]) -> Batch:
         id=found,
         status=status,
         input_file_id=_text(reply.get("input_file_id")) or "",
+        endpoint=_text(reply.get("endpoint")),
+        window=_text(reply.get("completion_window")),
         output_file_id=_text(reply.get("output_file_id")),
         error_file_id=_text(reply.get("error_file_id")),
         created_at=_whole(reply.get("created_at")),

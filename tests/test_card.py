@@ -464,7 +464,9 @@ def frontend(monkeypatch: pytest.MonkeyPatch) -> Iterator[Frontend]:
 
 def new_card() -> Card:
     """A card over answers of which nothing is asked."""
-    verbs = Verbs(lambda observer: None, Future, Future, int, lambda: None, lambda: "in_progress", list)
+    verbs = Verbs(
+        lambda observer: None, Future, Future, lambda: None, int, lambda: None, lambda: "in_progress", list
+    )
     return Card(Answers("answers", Rows("0123456789ab", 1, []), verbs))
 
 

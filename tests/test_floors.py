@@ -25,7 +25,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("ledger",),
     ("api",),
     ("polling", "policy", "view", "orphans", "reuse", "services"),
-    ("pipeline",),
+    ("pipeline", "foreign"),
     ("runs",),
     ("client",),
     ("card",),

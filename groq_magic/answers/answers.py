@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, overload
 from groq_magic import wire
 from groq_magic.answers import display, frames
 from groq_magic.answers.reading import CUT, OK, PENDING, STATUSES, Rows
-from groq_magic.errors import NotSent, StillRunning
+from groq_magic.errors import InputError, NotSent, StillRunning
 
 if TYPE_CHECKING:
     import pandas
@@ -130,6 +130,7 @@ class Verbs:
     watch: Callable[[Callable[[Any], None]], None]
     check_now: Callable[[], Future[None]]
     cancel: Callable[[], Future[None]]
+    shared: Callable[[], str | None]
     retry: Callable[..., int]
     settle: Callable[[], None]
     status: Callable[[], str]
@@ -251,10 +252,18 @@ class Answers(Sequence[Answer]):
         yield from asyncio.shield(asyncio.wrap_future(self._rows.finished)).__await__()
         return self.wait(0)
 
-    def cancel(self) -> None:
-        """Stops further sending and cancels this job's batches. What is answered is charged and kept."""
+    def cancel(self, *, anyway: bool = False) -> None:
+        """Stops further sending and cancels this job's batches. What is answered is charged and kept.
+
+        Where others count on these batches, that takes `anyway`; else InputError says who.
+        """
         if self._rows.left:
             self._rows.check_done("The batch is", self.name)
+        if not anyway and (others := self.verbs.shared()):
+            raise InputError(
+                f"{others} To cancel it all the same: %groq cancel {self.name} --anyway, or "
+                f"`{self.name}.cancel(anyway=True)`."
+            )
         self.verbs.cancel().result()
 
     def retry(self, **changes: Any) -> Answers:

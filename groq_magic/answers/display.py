@@ -25,7 +25,9 @@ def shortened(text: str, width: int) -> str:
 
 def prompt_of(request: wire.Request) -> str | list[dict[str, Any]]:
     """What the user asked: the text of a lone user message (a system message aside), else the messages."""
-    messages = request.body.get("messages") or []
+    messages = request.body.get("messages")
+    if not isinstance(messages, list):  # another endpoint's: what was to be heard or read
+        return str(request.body.get("url") or request.body.get("input") or "")
     asked = [message for message in messages if message.get("role") != "system"]
     if len(asked) == 1 and asked[0].get("role") == "user" and isinstance(asked[0].get("content"), str):
         text: str = asked[0]["content"]
@@ -47,7 +49,12 @@ def answer_line(answer: Answer) -> str:
         said = shortened(str(answer.error), 80)
     else:
         said = "" if answer.status == "pending" else shortened(answer.text or "", 80)
-    return f"<Answer {answer.index} {answer.status}{f': {said}' if said else ''}>"
+    return f"<Answer {_place(answer)} {answer.status}{f': {said}' if said else ''}>"
+
+
+def _place(answer: Answer) -> str:
+    """Which prompt, and which of its samples: "3", "3~2"."""
+    return str(answer.index) if answer.sample == 1 else f"{answer.index}~{answer.sample}"
 
 
 def status_line(answers: Answers) -> str:
@@ -73,7 +80,7 @@ def _cells(answer: Answer) -> tuple[str, str, str, str]:
         said = shortened(str(answer.error), _TEXT_WIDTH)
     else:
         said = "…" if answer.status == "pending" else shortened(answer.text or "", _TEXT_WIDTH)
-    return str(answer.index), answer.status, prompt_line(answer.prompt), said
+    return _place(answer), answer.status, prompt_line(answer.prompt), said
 
 
 def table_text(answers: Answers) -> str:

@@ -12,6 +12,7 @@ import contextvars
 import threading
 import time
 from collections.abc import Callable, Coroutine
+from html import escape
 from typing import Any
 
 import ipywidgets
@@ -145,9 +146,10 @@ class Card:
         self._in_context(lambda: self._offer("Asking now. " + _HINT))
 
     async def _ask(self) -> None:
+        others = escape(self._answers.verbs.shared() or "")
         self._in_context(
             lambda: self._row(
-                _ASK,
+                f"{_ASK} <b>{others}</b>" if others else _ASK,
                 self._button("Yes, cancel it", "stop this batch", self._cancel),
                 self._button("Keep it", "let it go on", self._keep),
             )

@@ -87,11 +87,12 @@ def _wait(magics: GroqMagics, words: list[str]) -> None:
 
 
 def _cancel(magics: GroqMagics, words: list[str]) -> None:
-    answers = _held(magics, words, "cancel")
+    anyway = "--anyway" in words
+    answers = _held(magics, [word for word in words if word != "--anyway"], "cancel")
     if answers.done:
         print(f"{answers.name} has ended already: {answers!r}")  # noqa: T201
         return
-    answers.cancel()
+    answers.cancel(anyway=anyway)
     print(f"Cancelling {answers.name}; what is answered by then is paid and kept.")  # noqa: T201
 
 

@@ -84,7 +84,11 @@ OPTIONS: tuple[Option, ...] = (
 VERBS: tuple[Verb, ...] = (
     Verb("batches", "batches", "every batch on this machine's ledger"),
     Verb("wait", "wait NAME [--timeout S]", "wait until NAME's batch has ended"),
-    Verb("cancel", "cancel NAME", "stop NAME's batch; answers that came are kept"),
+    Verb(
+        "cancel",
+        "cancel NAME [--anyway]",
+        "stop NAME's batch; answers that came are kept; --anyway: also where others wait for it",
+    ),
     Verb(
         "retry",
         "retry NAME [--max-tokens N] [--model NAME] [--temperature T] [--extra DICT]",
