@@ -17,6 +17,7 @@ The map, from the top floor down; imports only go down:
     magics/     the IPython edge: %%groq_batch, %groq; one table of options
     card/       what is seen: picture (Snapshot → HTML), widget (live), line (terminal)
     client      submit, attach, batches: the same without magics
+    listing     every batch that the ledger or the service knows
     runs        what this process carries: one run a job
     pipeline    THE STORY: shards → upload → batch → poll → answers; policy: what each error means
     foreign     a batch that is not on the ledger becomes a job
@@ -30,7 +31,8 @@ The map, from the top floor down; imports only go down:
     shards      requests → JSONL files within the limits; fingerprints
     answers/    what came back: reading, answers, frames, display
     prompts/    what is asked: body, sources, templates, checks
-    wire        Groq's JSON as typed values      keys  key and service     loop  one thread, one event loop
+    wire        Groq's JSON as typed values      keys  key and service     prices  what tokens cost
+    loop        one thread, one event loop
     errors      below all
     sandbox/    the other side of the wire; imports nothing of ours
 
@@ -47,14 +49,15 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
     from groq_magic.answers import Answer, Answers
-    from groq_magic.client import attach, batches, submit
+    from groq_magic.client import attach, submit
+    from groq_magic.listing import batches
 
 # Names that users take from here, and where they live: imported when first asked for.
 _LAZY = {
     "Answer": "groq_magic.answers",
     "Answers": "groq_magic.answers",
     "attach": "groq_magic.client",
-    "batches": "groq_magic.client",
+    "batches": "groq_magic.listing",
     "submit": "groq_magic.client",
 }
 

@@ -15,7 +15,7 @@ from groq_magic import foreign, ledger, loop, prompts, reuse, runs, services, sh
 from groq_magic.answers import Answers, Rows, Verbs
 from groq_magic.answers.reading import CUT, UNANSWERED
 from groq_magic.errors import InputError, KeyMissing, StillRunning
-from groq_magic.job import NAMELESS, Job, Loan, Shard, Snapshot
+from groq_magic.job import NAMELESS, Job, Loan, Snapshot
 from groq_magic.keys import Service
 from groq_magic.ledger import new_job_id
 from groq_magic.pipeline import Run
@@ -409,12 +409,6 @@ def named() -> list[str]:
 def attach_all() -> list[Answers]:
     """Everything this notebook had, each under its last name, oldest first."""
     return [carry(entry.job, entry.name) for entry in ledger.current().named(ledger.notebook())]
-
-
-def batches() -> list[tuple[Job, list[Shard]]]:
-    """Every job that the ledger knows with its shards, newest first."""
-    book = ledger.current()
-    return [(job, book.shards(job.job_id)) for job in reversed(book.jobs())]
 
 
 def forget(answers: Answers) -> int:

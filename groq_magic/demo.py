@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from groq_magic import client
+from groq_magic import client, ledger
 from groq_magic.answers import display
 from groq_magic.errors import GroqMagicError, InputError
 
@@ -42,7 +42,7 @@ def play(out: Path) -> int:
         raise InputError(f'The demo needs {exc.name}: pip install "groq_magic[demo]"') from exc
     for path in _written(executed, out):
         print(f"  {path}")
-    batches = [client.attach(job.job_id) for job, _ in reversed(client.batches())]
+    batches = [client.attach(job.job_id) for job in ledger.current().jobs()]
     for answers in batches:
         print(f"\n{_table(answers.wait())}")
     total = sum(len(answers) for answers in batches)
@@ -125,9 +125,9 @@ async def _progress() -> None:
     """How the batches are doing, beside the cell's line, as the ledger tells it."""
     while sys.stdout.isatty():
         await asyncio.sleep(0.5)
-        running = [
-            (job, shards) for job, shards in client.batches() if any(s.state == "created" for s in shards)
-        ]
+        book = ledger.current()
+        known = [(job, book.shards(job.job_id)) for job in reversed(book.jobs())]
+        running = [(job, shards) for job, shards in known if any(s.state == "created" for s in shards)]
         said = ", ".join(
             f"{job.name} {sum(s.completed + s.failed for s in shards):,} of {job.prompts:,}"
             for job, shards in running

@@ -6,6 +6,8 @@ its order is not documented: https://console.groq.com/docs/batch
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+
 from groq_magic.api import Groq
 from groq_magic.errors import NoReply
 from groq_magic.wire import Batch
@@ -21,21 +23,26 @@ async def batches(api: Groq, file_id: str, tag: str) -> list[Batch]:
     """
     ours: dict[str, Batch] = {}
     akin: dict[str, Batch] = {}
+    async for batch in listed(api):
+        if batch.input_file_id == file_id:
+            ours[batch.id] = batch
+        elif batch.metadata.get("groq_magic") == tag and batch.status not in _CAME_TO_NOTHING:
+            akin[batch.id] = batch
+    return _oldest_first(ours) or _oldest_first(akin)[:1]
+
+
+async def listed(api: Groq) -> AsyncIterator[Batch]:
+    """Every batch that the key may see. Raises ApiError where the list has no end."""
     cursor: str | None = None
-    seen: set[str] = set()
-    while len(seen) < MOST_PAGES:
+    seen: set[str | None] = set()
+    while cursor not in seen and len(seen) < MOST_PAGES:
+        seen.add(cursor)
         page = await api.batches(cursor=cursor)
         for batch in page.batches:
-            if batch.input_file_id == file_id:
-                ours[batch.id] = batch
-            elif batch.metadata.get("groq_magic") == tag and batch.status not in _CAME_TO_NOTHING:
-                akin[batch.id] = batch
+            yield batch
+        if page.next_cursor is None:
+            return
         cursor = page.next_cursor
-        if cursor is None:
-            return _oldest_first(ours) or _oldest_first(akin)[:1]
-        if cursor in seen:
-            break
-        seen.add(cursor)
     raise NoReply("The list of batches has no end.", maybe_done=True)
 
 

@@ -346,9 +346,13 @@ class Run:
             await asyncio.to_thread(self.rows.collect, shard.number, path)
         await asyncio.to_thread(self._settle, shard, *policy.ending(shard))
         if self._driving:
-            unanswered = len(self.rows.unanswered(self.rows.rows_of(shard.number)))
-            if unanswered != shard.unanswered:
-                self._ledger.update_shard(shard, unanswered=unanswered)
+            rows = self.rows.rows_of(shard.number)
+            facts = {"unanswered": len(self.rows.unanswered(rows))}
+            if not shard.prompt_tokens:  # later on, some rows may hold the answer of a retry
+                facts["prompt_tokens"] = sum(self.rows.prompt_tokens[row] for row in rows)
+                facts["completion_tokens"] = sum(self.rows.completion_tokens[row] for row in rows)
+            if any(getattr(shard, name) != value for name, value in facts.items()):
+                self._ledger.update_shard(shard, **facts)
         self.view.changed()
 
     async def _borrow(self, place: int) -> None:

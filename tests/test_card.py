@@ -16,7 +16,7 @@ import pytest
 from comm.base_comm import BaseComm
 from IPython.core.displaypub import CapturingDisplayPublisher
 
-from groq_magic import client, loop
+from groq_magic import client, ledger, loop
 from groq_magic.answers import Answers, Rows, Verbs
 from groq_magic.card import picture
 from groq_magic.card.widget import Card
@@ -586,12 +586,12 @@ def test_cancel_asks_once_and_then_cancels(frontend: Frontend, tmp_path: Path) -
         assert list(buttons(card)) == ["Yes, cancel it", "Keep it"]
         press(card, "Keep it")
         assert list(buttons(card)) == ["Check now", "Cancel…"]
-        (job, _), *_ = client.batches()
+        (job,) = ledger.current().jobs()
         assert job.cancel_requested_at is None
         press(card, "Cancel…")
         press(card, "Yes, cancel it")
         assert buttons(card) == {}
-        cancelled = offline.until(lambda: client.batches()[0][0].cancel_requested_at)
+        cancelled = offline.until(lambda: ledger.current().jobs()[0].cancel_requested_at)
         assert cancelled > job.created_at
 
 

@@ -18,7 +18,7 @@ PACKAGE = Path(groq_magic.__file__).parent
 # From the ground up. The stations of one floor do not know each other.
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("errors",),
-    ("wire", "keys", "loop", "sandbox"),
+    ("wire", "keys", "loop", "prices", "sandbox"),
     ("prompts",),
     ("shards", "answers"),
     ("job", "settings"),
@@ -27,6 +27,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("polling", "policy", "view", "orphans", "reuse", "services"),
     ("pipeline", "foreign"),
     ("runs",),
+    ("listing",),
     ("client",),
     ("card",),
     ("magics", "demo"),

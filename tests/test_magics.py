@@ -70,9 +70,9 @@ class Notebook:
 
     def refusal(self, cell: str) -> str:
         """Runs a cell that is to be refused; its one paragraph. No variable and no batch came of it."""
-        before = dict(self.variables), len(client.batches())
+        before = dict(self.variables), len(ledger.current().jobs())
         said = self.run(cell).said
-        assert (dict(self.variables), len(client.batches())) == before
+        assert (dict(self.variables), len(ledger.current().jobs())) == before
         return said
 
     def texts(self, name: str) -> list[str | None]:
@@ -196,7 +196,7 @@ def test_the_same_cell_again_binds_the_same_batch(notebook: Notebook) -> None:
     notebook.ok(cell)
     assert notebook.variables["twice"] is not first
     assert notebook.variables["twice"].batch_ids == first.batch_ids
-    assert len(client.batches()) == 1
+    assert len(ledger.current().jobs()) == 1
 
 
 def test_wait_returns_when_the_batch_has_ended(notebook: Notebook) -> None:
@@ -312,7 +312,7 @@ def test_a_dry_run_sends_nothing_and_binds_nothing(notebook: Notebook) -> None:
     )
     assert out.endswith("The first one:\n[user] first of all\n")
     assert dict(notebook.variables) == before
-    assert client.batches() == []
+    assert ledger.current().jobs() == []
     assert list((ledger.current().home / "jobs").iterdir()) == []
 
 
@@ -403,7 +403,7 @@ def test_every_verb_is_there(notebook: Notebook, verb: str) -> None:
         ("%groq wait df", "`df` holds no batch. %groq attach brings back what this notebook had."),
         ("%groq wait waiting --timeout soon", "--timeout takes seconds, not 'soon'"),
         ("%groq wait waiting --timeout", "--timeout takes seconds, not ''"),
-        ("%groq cancel", "Which one? %groq cancel NAME. You hold: waiting."),
+        ("%groq cancel", "Which one? %groq cancel NAME [--anyway]. You hold: waiting."),
         ("%groq retry", "Which one? %groq retry NAME [--max-tokens N]"),
         ("%groq retry waiting", "wait for it, or run its cell again"),
         ("%groq retry waiting --take 2", "--take is not for a retry, which asks the same prompts"),
@@ -441,18 +441,11 @@ def test_batches_lists_everything_on_the_ledger(notebook: Notebook) -> None:
     offline.ended(notebook.variables["one"])
     offline.ended(notebook.variables["two"])
     lines = notebook.ok("%groq batches").splitlines()
-    assert lines[0].split(maxsplit=6) == [
-        "name",
-        "prompts",
-        "status",
-        "begun",
-        "where",
-        "batch",
-        "to take it up",
-    ]
-    assert [line.split()[:3] for line in lines[1:]] == [["two", "2", "completed"], ["one", "1", "completed"]]
-    one = notebook.variables["one"]
-    assert f"{one.batch_ids[0]}  %groq attach {one.job_id} one" in lines[2]
+    assert lines[0].split() == ["name", "age", "status", "prompts", "cost", "where", "to", "take", "it", "up"]
+    assert [line.split()[0] for line in lines[1:]] == ["two", "one"]
+    assert re.fullmatch(
+        r"one +\d+ s +completed +1: 1 answered +free +SANDBOX: not a model +%groq attach one", lines[2]
+    )
 
 
 def test_wait_waits(notebook: Notebook) -> None:

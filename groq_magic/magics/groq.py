@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from groq_magic import client, keys, ledger, services
+from IPython.display import display
+
+from groq_magic import client, ledger, listing, services
 from groq_magic import job as jobs
 from groq_magic.answers import Answers
 from groq_magic.errors import InputError, LedgerError
@@ -30,17 +31,14 @@ def greeting() -> str | None:
         named = ledger.current().named(ledger.notebook())
         if not named:
             return None
-        said = ", ".join(f"{entry.name} ({_status(entry.job)})" for entry in named[-5:])
+        said = ", ".join(f"{entry.name} ({_stood(entry.job)})" for entry in named[-5:])
     except LedgerError as exc:
         return exc.message
     return f"This notebook has: {said}. Take it up again: %groq attach"
 
 
-def _status(job: jobs.Job) -> str:
-    """How a job stood when the ledger last heard of it."""
-    shards = ledger.current().shards(job.job_id)
-    resting = {shard.number for shard in shards if jobs.next_step(shard) == "rest"}
-    return jobs.status(shards, jobs.phase(job, shards, resting)).replace("_", " ")
+def _stood(job: jobs.Job) -> str:
+    return listing.status(job, ledger.current().shards(job.job_id))
 
 
 def _help(magics: GroqMagics, words: list[str]) -> None:
@@ -49,26 +47,7 @@ def _help(magics: GroqMagics, words: list[str]) -> None:
 
 def _batches(magics: GroqMagics, words: list[str]) -> None:
     _no_more(words, "batches")
-    rows = [("name", "prompts", "status", "begun", "where", "batch", "to take it up")]
-    for job, shards in client.batches():
-        first = next((shard.batch_id for shard in shards if shard.batch_id), None)
-        begun = time.strftime("%Y-%m-%d %H:%M", time.localtime(job.created_at))
-        rows.append(
-            (
-                job.name,
-                f"{job.prompts:,}",
-                _status(job),
-                begun,
-                keys.badge(job.service, job.base_url),
-                first or "–",
-                f"%groq attach {job.job_id} {job.name}",
-            )
-        )
-    if len(rows) == 1:
-        print("No batches yet. %%groq_batch makes one; %groq sandbox lets you practise.")  # noqa: T201
-        return
-    widths = [max(len(row[n]) for row in rows) for n in range(len(rows[0]))]
-    print("\n".join("  ".join(f"{c:<{w}}" for c, w in zip(r, widths, strict=True)).rstrip() for r in rows))  # noqa: T201
+    display(listing.batches())
 
 
 def _wait(magics: GroqMagics, words: list[str]) -> None:

@@ -82,7 +82,7 @@ OPTIONS: tuple[Option, ...] = (
 )
 
 VERBS: tuple[Verb, ...] = (
-    Verb("batches", "batches", "every batch on this machine's ledger"),
+    Verb("batches", "batches", "every batch that the ledger or the service knows, and what to type"),
     Verb("wait", "wait NAME [--timeout S]", "wait until NAME's batch has ended"),
     Verb(
         "cancel",

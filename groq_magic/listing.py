@@ -1,0 +1,249 @@
+"""Every batch that the ledger or the service knows, in one table: how it stands, and what to type."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from html import escape
+from typing import overload
+
+from groq_magic import job as jobs
+from groq_magic import keys, ledger, loop, orphans, policy, prices, runs, services
+from groq_magic.answers.display import shortened
+from groq_magic.errors import ApiError, InputError, KeyMissing
+from groq_magic.job import Job, Shard
+from groq_magic.keys import Service
+from groq_magic.wire import Batch
+
+_SHOWN = 50
+_ASK_S = 10.0
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One batch, or the batches of one submission. Times are epoch seconds, `cost` USD (None: not known).
+
+    `job_id` is None for a batch that only the service knows; `reused` rows are answered by earlier batches.
+    """
+
+    name: str
+    job_id: str | None
+    batch_ids: tuple[str, ...]
+    model: str | None
+    prompts: int | None
+    answered: int
+    failed: int
+    reused: int
+    status: str
+    created_at: float
+    place: str
+    cost: float | None
+    take_up: str
+
+    @property
+    def counts(self) -> str:
+        """The numbers in words: "1,204: 1,200 answered, 4 failed"."""
+        parts = [
+            f"{n:,} {word}"
+            for n, word in (
+                (self.reused, "reused"),
+                (self.answered, "answered"),
+                (self.failed, "failed"),
+            )
+            if n
+        ]
+        whole = "?" if self.prompts is None else f"{self.prompts:,}"
+        return f"{whole}: {', '.join(parts)}" if parts else whole
+
+
+class Listing(Sequence[Entry]):
+    """Batches, the youngest first; shown as a table. `note` says where the service could not be asked."""
+
+    def __init__(self, entries: Sequence[Entry], note: str) -> None:
+        self._entries, self.note = tuple(entries), note
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    @overload
+    def __getitem__(self, key: int) -> Entry: ...
+    @overload
+    def __getitem__(self, key: slice) -> Sequence[Entry]: ...
+    def __getitem__(self, key: int | slice) -> Entry | Sequence[Entry]:
+        return self._entries[key]
+
+    def __iter__(self) -> Iterator[Entry]:
+        return iter(self._entries)
+
+    def __repr__(self) -> str:
+        return f"<Listing: {len(self):,} {'batch' if len(self) == 1 else 'batches'}>"
+
+    def _rows(self) -> list[tuple[str, ...]]:
+        now = time.time()
+        return [
+            (
+                shortened(entry.name, 30) or "–",
+                age(now - entry.created_at),
+                shortened(entry.status, 30),
+                entry.counts,
+                _money(entry),
+                shortened(entry.place, 40),
+                shortened(entry.take_up, 120),
+            )
+            for entry in self._entries[:_SHOWN]
+        ]
+
+    def _after(self) -> list[str]:
+        more = len(self) - _SHOWN
+        return [*([f"… and {more:,} older ones"] if more > 0 else []), *([self.note] if self.note else [])]
+
+    def _text(self) -> str:
+        if not self._entries:
+            none = "No batches yet. %%groq_batch makes one; %groq sandbox lets you practise."
+            return "\n".join([none, *self._after()])
+        rows = [_HEAD, *self._rows()]
+        widths = [max(len(row[n]) for row in rows) for n in range(len(_HEAD))]
+        lines = ["  ".join(f"{c:<{w}}" for c, w in zip(row, widths, strict=True)).rstrip() for row in rows]
+        return "\n".join([*lines, *self._after()])
+
+    def _html(self) -> str:
+        after = "".join(f"<p>{escape(said)}</p>" for said in self._after())
+        if not self._entries:
+            return f"<p>{escape(self._text())}</p>"
+        left = 'style="text-align:left"'
+        head = "".join(f"<th {left}>{escape(word)}</th>" for word in _HEAD)
+        rows = "".join(
+            "<tr>"
+            + "".join(f"<td {left}>{escape(cell)}</td>" for cell in row[:-1])
+            + f"<td {left}><code>{escape(row[-1])}</code></td></tr>"
+            for row in self._rows()
+        )
+        table = f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody>"
+        return f'<table class="tex2jax_ignore mathjax_ignore">{table}</table>{after}'
+
+    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
+        return {"text/plain": self._text(), "text/html": self._html()}
+
+
+_HEAD = ("name", "age", "status", "prompts", "cost", "where", "to take it up")
+
+
+def batches() -> Listing:
+    """Every batch on the ledger, and those that the service lists besides. Sends nothing.
+
+    The service is waited for, ten seconds at the most; where it does not answer, the ledger alone is shown.
+    """
+    book = ledger.current()
+    listed, note = _listed()
+    here = {entry.job.job_id: entry.name for entry in book.named(ledger.notebook())}
+    entries: list[Entry] = []
+    known: set[str | None] = set()
+    for job in book.jobs():
+        shards = [_fresh(shard, listed) for shard in book.shards(job.job_id)]
+        known.update(shard.batch_id for shard in shards)
+        entries.append(_of_job(job, shards, here.get(job.job_id)))
+    place = services.current().badge if listed else ""
+    entries += [_of_service(batch, place) for batch in listed.values() if batch.id not in known]
+    return Listing(sorted(entries, key=lambda entry: entry.created_at, reverse=True), note)
+
+
+def status(job: Job, shards: Sequence[Shard]) -> str:
+    """How a job's batches stood when they were last heard of, fetched or not."""
+    ended = {s.number for s in shards if jobs.next_step(s) == "rest" or s.status in jobs.ENDED}
+    return jobs.status(shards, jobs.phase(job, shards, ended)).replace("_", " ")
+
+
+def _listed() -> tuple[dict[str, Batch], str]:
+    """What the service lists, by id; and why it does not."""
+    try:
+        where = services.current()
+    except KeyMissing:
+        return {}, "From this machine's ledger alone: no key was found to ask Groq with."
+    except InputError as exc:
+        return {}, f"From this machine's ledger alone: {exc.message}"
+    try:
+        found = loop.run(_list(where))
+    except (ApiError, TimeoutError) as exc:
+        said = exc.message if isinstance(exc, ApiError) else f"{where.place_first} did not answer in time."
+        return {}, f"From this machine's ledger alone: {said}"
+    return {batch.id: batch for batch in found}, ""
+
+
+async def _list(where: Service) -> list[Batch]:
+    endpoints, _ = runs.connect(where)
+    async with asyncio.timeout(_ASK_S):
+        return [batch async for batch in orphans.listed(endpoints)]
+
+
+def _fresh(shard: Shard, listed: dict[str, Batch]) -> Shard:
+    """The shard with what the service says of its batch now."""
+    batch = listed.get(shard.batch_id or "")
+    return shard if batch is None else replace(shard, **policy.facts(batch))  # type: ignore[arg-type]
+
+
+def _of_job(job: Job, shards: list[Shard], name: str | None) -> Entry:
+    book = ledger.current()
+    found = tuple(shard.batch_id for shard in shards if shard.batch_id)
+    asked, answered = (sum(getattr(s, f"{kind}_tokens") for s in shards) for kind in ("prompt", "completion"))
+    word = name or (found[0] if len(found) == 1 else job.job_id)
+    called = name or job.name
+    retry = " (retry)" if job.origin == "retry" else ""
+    return Entry(
+        name=f"{called}{retry}",
+        job_id=job.job_id,
+        batch_ids=found,
+        model=job.model,
+        prompts=job.prompts,
+        answered=sum(shard.completed for shard in shards),
+        failed=sum(shard.failed for shard in shards),
+        reused=sum(len(loan.rows) for loan in book.loans(job.job_id) if loan.kind == "reuse"),
+        status=status(job, shards),
+        created_at=job.created_at,
+        place=keys.badge(job.service, job.base_url),
+        cost=_cost(job, asked, answered),
+        take_up=f"%groq attach {word}" if name else f"%groq attach {word} {job.name or 'answers'}",
+    )
+
+
+def _cost(job: Job, asked: int, answered: int) -> float | None:
+    if job.service.startswith("sandbox:"):
+        return 0.0
+    return prices.batch_cost(job.model, asked, answered) if asked else None
+
+
+def _of_service(batch: Batch, place: str) -> Entry:
+    return Entry(
+        name="",
+        job_id=None,
+        batch_ids=(batch.id,),
+        model=None,
+        prompts=batch.total,
+        answered=batch.completed or 0,
+        failed=batch.failed or 0,
+        reused=0,
+        status=batch.status.replace("_", " "),
+        created_at=batch.created_at or 0.0,
+        place=place,
+        cost=None,
+        take_up=f"%groq attach {batch.id} answers",
+    )
+
+
+def _money(entry: Entry) -> str:
+    """The cost as people write it; a dash where it is not known."""
+    if entry.cost is None:
+        return "–"
+    if not entry.cost:
+        return "free"
+    return f"${entry.cost:,.2f}" if entry.cost >= 0.01 else "under $0.01"
+
+
+def age(seconds: float) -> str:
+    """How long ago, in the largest unit that fits: "45 s", "3 min", "2 h", "4 days"."""
+    for unit_s, unit in ((86_400, "day"), (3_600, "h"), (60, "min")):
+        if seconds >= unit_s:
+            count = int(seconds // unit_s)
+            return f"{count:,} {unit}{'s' if unit == 'day' and count > 1 else ''}"
+    return f"{max(0, int(seconds))} s"

@@ -1,0 +1,193 @@
+"""`%groq batches`: what the ledger and the service know, in one table."""
+
+from dataclasses import replace
+
+import pytest
+
+from groq_magic import client, keys, ledger, listing, prices, services
+from groq_magic.listing import Entry, Listing
+from tests.markup import HOSTILE, read
+from tests.test_foreign import Tool, theirs, tool
+from tests.test_pipeline import (
+    LIST,
+    POLL,
+    WAIT_S,
+    Gate,
+    Line,
+    echoes,
+    forget,
+    line,
+    pauses,
+    refuses,
+    submit,
+)
+
+__all__ = ["line", "pauses", "tool"]  # fixtures
+
+AN_ENTRY = Entry(
+    name="labels",
+    job_id="0123456789ab",
+    batch_ids=("batch_1",),
+    model="openai/gpt-oss-20b",
+    prompts=1_204,
+    answered=1_190,
+    failed=4,
+    reused=10,
+    status="in progress",
+    created_at=1_790_000_000.0,
+    place="api.groq.com",
+    cost=0.2345,
+    take_up="%groq attach labels",
+)
+
+
+def test_the_ledger_and_the_services_list_are_one_table(tool: Tool) -> None:
+    """A batch of ours is there once, another tool's beside it, the youngest first, each with what to type."""
+    submit("[[echo]]a", "[[fail]]").wait(WAIT_S)
+    theirs_id = tool.batch(theirs(*echoes(3)))
+    first, second = sorted(client_batches(), key=lambda entry: entry.job_id is None)
+    assert (first.name, first.answered, first.failed, first.prompts) == ("answers", 1, 1, 2)
+    assert first.take_up == "%groq attach answers"
+    assert (second.batch_ids, second.prompts, second.job_id) == ((theirs_id,), 3, None)
+    assert second.take_up == f"%groq attach {theirs_id} answers"
+
+
+def client_batches() -> Listing:
+    """The table, with nothing to be said about it."""
+    found = listing.batches()
+    assert found.note == ""
+    return found
+
+
+def test_what_the_service_says_now_counts(line: Line) -> None:
+    """A batch that nobody watches any more is shown as the service has it, not as the ledger last heard."""
+    line.on(POLL, gate := Gate())
+    submit(*echoes(3))
+    assert gate.arrived.wait(WAIT_S)
+    gate.opened.set()
+    service = services.current()
+    forget()
+    services._chosen = service
+    (entry,) = client_batches()
+    assert (entry.status, entry.answered) == ("completed", 3)
+
+
+def test_a_name_of_another_notebook_is_no_name_here(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There the batch's own id is what to type, with a name to give it."""
+    (batch_id,) = submit("[[echo]]a", name="labels").wait(WAIT_S).batch_ids
+    monkeypatch.setenv("JPY_SESSION_NAME", "another.ipynb")
+    (entry,) = client_batches()
+    assert (entry.name, entry.take_up) == ("labels", f"%groq attach {batch_id} labels")
+    assert client.attach(batch_id, "labels").wait(WAIT_S).texts == ["a"]
+
+
+def test_reused_rows_and_retries_are_told_apart(line: Line) -> None:
+    """A grown table counts what it reused; what was asked again is marked as a retry."""
+    submit("[[cut]][[echo]]abcd", options={"max_completion_tokens": 30}).wait(WAIT_S)
+    answers = submit("[[cut]][[echo]]abcd", "[[echo]]b", options={"max_completion_tokens": 30}, name="more")
+    answers.wait(WAIT_S).retry(max_tokens=60)
+    answers.wait(WAIT_S)
+    entries = {entry.name: entry for entry in client_batches()}
+    assert entries.keys() == {"answers", "more", "more (retry)"}
+    assert (entries["more"].prompts, entries["more"].counts) == (2, "2: 1 reused, 1 answered")
+
+
+def test_where_the_service_does_not_answer_the_ledger_is_shown(line: Line) -> None:
+    """The table is there all the same, and says why it is not the whole."""
+    submit(*echoes(1)).wait(WAIT_S)
+    line.on(LIST, refuses(503, "busy"))
+    found = listing.batches()
+    assert len(found) == 1
+    assert found.note.startswith(
+        "From this machine's ledger alone: The sandbox answered GET /batches with 503"
+    )
+
+
+def test_a_service_that_hangs_is_not_waited_for(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After its time is over the ledger alone is shown."""
+    monkeypatch.setattr(listing, "_ASK_S", 0.05)
+    line.on(LIST, gate := Gate())
+    assert listing.batches().note == "From this machine's ledger alone: The sandbox did not answer in time."
+    gate.opened.set()
+
+
+def test_without_a_key_the_ledger_is_shown(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is asked, and the table says so."""
+    submit(*echoes(1)).wait(WAIT_S)
+    services.use_groq()
+    monkeypatch.delenv("GROQ_API_KEY", raising=False)
+    asked = len(line.asked)
+    found = listing.batches()
+    assert (len(found), len(line.asked)) == (1, asked)
+    assert "no key was found" in found.note
+
+
+def test_the_cost_is_that_of_the_tokens(line: Line) -> None:
+    """What a batch used is on the ledger once it is here, and costs half the on-demand price."""
+    answers = submit(*echoes(2)).wait(WAIT_S)
+    used = answers.usage
+    (shard,) = ledger.current().shards(answers.job_id)
+    assert (shard.prompt_tokens, shard.completion_tokens) == (used.prompt_tokens, used.completion_tokens)
+    assert used.prompt_tokens > 0
+    ours = ledger.current().job(answers.job_id)
+    entry = listing._of_job(replace(ours, service=keys.GROQ, base_url=keys.GROQ), [shard], None)
+    expected = (0.0375 * used.prompt_tokens + 0.15 * used.completion_tokens) / 1e6
+    assert entry.cost == pytest.approx(expected)
+    (shown,) = client_batches()
+    assert shown.cost == 0.0
+
+
+def test_a_model_without_a_price_costs_nobody_knows_what() -> None:
+    """No number is invented."""
+    assert prices.batch_cost("llama-9", 1_000_000, 1_000_000) is None
+    assert prices.batch_cost("openai/gpt-oss-120b", 1_000_000, 1_000_000) == pytest.approx(0.375)
+
+
+@pytest.mark.parametrize(
+    ("cost", "said"),
+    [(None, "–"), (0.0, "free"), (0.004, "under $0.01"), (0.2345, "$0.23"), (1234.5, "$1,234.50")],
+)
+def test_money_is_written_as_people_write_it(cost: float | None, said: str) -> None:
+    """Cents at the least; a dash where the price is not known."""
+    assert listing._money(replace(AN_ENTRY, cost=cost)) == said
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(-5, "0 s"), (59, "59 s"), (60, "1 min"), (7_200, "2 h"), (86_400, "1 day"), (400_000, "4 days")],
+)
+def test_an_age_is_in_its_largest_unit(seconds: float, said: str) -> None:
+    """Whole units, rounded down."""
+    assert listing.age(seconds) == said
+
+
+def test_the_table_is_text_and_html() -> None:
+    """Both hold every column; what is beyond fifty is counted."""
+    shown = Listing([AN_ENTRY] * 51, "A note.")._repr_mimebundle_()
+    for kind in ("text/plain", "text/html"):
+        for said in (
+            "labels",
+            "in progress",
+            "1,204: 10 reused, 1,190 answered, 4 failed",
+            "$0.23",
+            "A note.",
+        ):
+            assert said in shown[kind]
+        assert "… and 1 older ones" in shown[kind]
+    assert repr(Listing([AN_ENTRY], "")) == "<Listing: 1 batch>"
+
+
+def test_names_and_words_from_outside_are_text() -> None:
+    """A name, a status or a place cannot become markup or move a terminal's cursor."""
+    text = "\x1b[2J" + HOSTILE
+    entry = replace(AN_ENTRY, name=text, status=text, place=text, take_up=text)
+    shown = Listing([entry], HOSTILE)._repr_mimebundle_()
+    page = read(shown["text/html"])
+    assert page.tags == {"table", "thead", "tbody", "tr", "th", "td", "code", "p"}
+    assert HOSTILE in page.text
+    assert "\x1b" not in shown["text/plain"]
+
+
+def test_an_empty_list_says_how_to_begin(line: Line) -> None:
+    """Nothing yet is a hint, not an empty table."""
+    assert "No batches yet" in client_batches()._repr_mimebundle_()["text/plain"]
