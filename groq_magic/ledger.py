@@ -24,7 +24,7 @@ import time
 import uuid
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -70,6 +70,8 @@ CREATE TABLE loans (
 CREATE INDEX shards_by_form ON shards (form);
 CREATE INDEX loans_by_lender ON loans (lender);
 """
+
+_CUT_BY_S = 86_400.0
 
 _open: Ledger | None = None
 _opening = threading.Lock()
@@ -151,6 +153,7 @@ class Ledger:
             except BaseException:
                 self._db.close()
                 raise
+            self._sweep()
         except (OSError, sqlite3.Error, LedgerError) as exc:
             if aside := self._set_aside(exc):
                 raise LedgerError(
@@ -164,6 +167,13 @@ class Ledger:
                 f"The ledger in {self.home} cannot be opened: {exc}. Nothing was sent. "
                 "Another folder: set GROQ_MAGIC_HOME."
             ) from exc
+
+    def _sweep(self) -> None:
+        """Removes what was being cut when a process was killed, once nobody can be cutting it any more."""
+        for folder in (self.home / "jobs").glob(".cutting-*"):
+            with suppress(OSError):  # somebody else was faster
+                if time.time() - folder.stat().st_mtime > _CUT_BY_S:
+                    shutil.rmtree(folder, ignore_errors=True)
 
     def _set_aside(self, exc: BaseException) -> str | None:
         """Moves a file that is no ledger, or a damaged one, out of the way; its new name, if it was one."""

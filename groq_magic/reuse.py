@@ -111,8 +111,7 @@ def again(
     form = ""  # the same requests once more: nobody is to find them but the job that asks
 
     def requests() -> Iterator[Request]:
-        for place, row in enumerate(wanted):
-            line = rows.line(row)
+        for place, (row, line) in enumerate(zip(wanted, rows.lines(wanted), strict=True)):
             if fields:
                 line = changed(line, fields)
             yield Request(place, line, fingerprint(endpoint, body_of(line), rows.sample(row)))

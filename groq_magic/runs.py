@@ -27,6 +27,8 @@ _connections: dict[Service, tuple[api.Groq, Poller]] = {}
 _runs: dict[str, Run] = {}
 _lock = threading.RLock()
 
+_ABOUT_TO_S = 5.0  # between putting a job down and holding its lock
+
 
 # --- what there is of a job, here and at those that lend to it ----------------------------------------
 
@@ -115,7 +117,11 @@ def _complete(found: list[Shard]) -> bool:
 
 
 def driven(job_id: str) -> bool:
-    """Whether a process carries this job now."""
+    """Whether a process carries this job now, or put it down a moment ago and is about to."""
+    job = ledger.current().job(job_id)
+    young = time.time() - job.created_at < _ABOUT_TO_S
+    if young and not job.stopped and not job.cancel_requested_at:
+        return True
     with _lock:
         run = _runs.get(job_id)
     if run is not None and run.begun and not run.rows.finished.done():

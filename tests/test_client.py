@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import subprocess
@@ -115,6 +116,45 @@ def test_a_script_ends_when_its_prompts_are_sent(tmp_path: Path) -> None:
         assert said[0].startswith("groq_magic: 5 prompts are being sent")
         listed = httpx.get(f"{url}/openai/v1/batches", headers={"authorization": f"Bearer {KEY}"}).json()
         assert len(listed["data"]) == 1
+
+
+AT_ONCE = """
+import sys
+from groq_magic import client, services
+services.use_sandbox(sys.argv[1])
+sys.stdin.readline()
+answers = client.submit([f"[[echo]]{n}" for n in range(*map(int, sys.argv[2:]))], name="answers")
+print(answers.wait(60).texts, flush=True)
+"""
+
+
+@pytest.mark.parametrize("second", [(0, 40), (20, 60)], ids=["the same prompts", "half of the prompts"])
+def test_two_processes_at_one_moment_ask_each_prompt_once(second: tuple[int, int], tmp_path: Path) -> None:
+    """Two notebooks run at one moment have all their answers, and what both ask for is asked once."""
+    env = os.environ | {"GROQ_MAGIC_HOME": str(tmp_path / "home"), "PYTHONPATH": str(ROOT)}
+    with sandbox(tmp_path / "store", "--pace", "0.5") as url, contextlib.ExitStack() as running:
+        started = [
+            running.enter_context(
+                subprocess.Popen(
+                    [sys.executable, "-c", AT_ONCE, url, *map(str, rows)],
+                    env=env,
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE,
+                    text=True,
+                )
+            )
+            for rows in ((0, 40), second)
+        ]
+        for process in started:
+            assert process.stdin is not None
+            process.stdin.write("\n")
+            process.stdin.flush()
+        said = [process.communicate(timeout=90) for process in started]
+        assert said == [(f"{[str(n) for n in range(*rows)]}\n", "") for rows in ((0, 40), second)]
+        key = {"authorization": f"Bearer {KEY}"}
+        listed = httpx.get(f"{url}/openai/v1/batches", headers=key).json()["data"]
+        assert sum(batch["request_counts"]["total"] for batch in listed) == second[1]
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")

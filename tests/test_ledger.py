@@ -109,6 +109,18 @@ def test_another_key_is_not_another_job(ledger: Ledger) -> None:
     assert submitted(ledger).job_id == submitted(ledger, key_fingerprint="11111111").job_id
 
 
+def test_what_a_killed_process_was_cutting_is_swept_in_the_end(home: Path) -> None:
+    """A day later its folder goes with the next opening; one that may still be in use stays."""
+    Ledger(home).close()
+    old, young = (home / "jobs" / f".cutting-{name}" for name in ("old", "young"))
+    for folder in (old, young):
+        folder.mkdir()
+        (folder / "shard-0000.jsonl").write_text("{}\n")
+    os.utime(old, (1_780_000_000, 1_780_000_000))
+    Ledger(home).close()
+    assert (old.exists(), young.exists()) == (False, True)
+
+
 @pytest.mark.parametrize("error", [InputError("row 3"), KeyboardInterrupt()])
 def test_the_cutting_folder_is_gone_after_an_error(error: BaseException, ledger: Ledger, home: Path) -> None:
     """Whatever ends the cutting, an interrupt included, leaves nothing behind."""

@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
-from groq_magic import client, ledger, pipeline, prompts, services
+from groq_magic import client, ledger, pipeline, prompts, runs, services
 from groq_magic.answers import Answers, Lent, Rows
 from groq_magic.answers.reading import EXPIRED, PENDING
 from groq_magic.errors import InputError, StillRunning
@@ -49,6 +49,12 @@ def sent(line: Line) -> list[int]:
 def last(answers: Answers) -> Snapshot:
     """How the card shows it now."""
     return Seen(answers).until(lambda now: True)
+
+
+@pytest.fixture
+def long_ago(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever was put down and not begun was put down long ago."""
+    monkeypatch.setattr(runs, "_ABOUT_TO_S", -1.0)
 
 
 # --- a table that has grown -----------------------------------------------------------------------------
@@ -157,6 +163,7 @@ def stranded(line: Line, *asked: str) -> Answers:
     return answers
 
 
+@pytest.mark.usefixtures("long_ago")
 def test_what_was_never_sent_is_nobodys_answer(line: Line) -> None:
     """Prompts that were cut and not sent are sent by the next cell that holds them, and no others."""
     uploads = sent(line)
@@ -165,6 +172,7 @@ def test_what_was_never_sent_is_nobodys_answer(line: Line) -> None:
     assert uploads == [2]
 
 
+@pytest.mark.usefixtures("long_ago")
 def test_what_others_asked_meanwhile_is_not_sent_twice(line: Line) -> None:
     """A submission taken up late sends only the rows that nobody has asked since."""
     uploads = sent(line)
@@ -176,6 +184,7 @@ def test_what_others_asked_meanwhile_is_not_sent_twice(line: Line) -> None:
     assert uploads == [4, 2]
 
 
+@pytest.mark.usefixtures("long_ago")
 def test_what_others_asked_in_full_is_not_sent_at_all(line: Line) -> None:
     """Where everything was asked since, the late submission is done at once."""
     uploads = sent(line)
@@ -233,9 +242,9 @@ def test_a_lost_row_is_asked_for_again(line: Line) -> None:
 @pytest.mark.usefixtures("no_late_files")
 def test_rows_that_keep_failing_are_not_sent_for_ever(line: Line) -> None:
     """One run asks once: nothing is sent by itself, whatever comes back."""
-    for runs in range(1, 4):
+    for times in range(1, 4):
         submit("[[lose]]").wait(WAIT_S)
-        assert line.count(CREATE) == runs
+        assert line.count(CREATE) == times
 
 
 def test_a_grown_table_uses_what_was_asked_again(line: Line) -> None:

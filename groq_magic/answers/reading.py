@@ -11,10 +11,10 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from concurrent.futures import Future
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import IO
 
 from groq_magic import wire
 from groq_magic.errors import NotSent, StillRunning
@@ -366,20 +366,17 @@ class Rows:
 
     def replies(self, rows: Sequence[int]) -> Iterator[wire.Reply | None]:
         """The lines of many rows, each file opened once."""
-        files: dict[int, Any] = {}
-        try:
+        with ExitStack() as opened:
+            files: dict[int, IO[bytes]] = {}
             for row in rows:
                 index = self._file[row]
                 if index == _NOWHERE:
                     yield None
                     continue
                 if index not in files:
-                    files[index] = self._paths[index].open("rb")
+                    files[index] = opened.enter_context(self._paths[index].open("rb"))
                 files[index].seek(self._offset[row])
                 yield wire.reply(files[index].readline())
-        finally:
-            for file in files.values():
-                file.close()
 
     def end(self, row: int) -> tuple[str, str]:
         """Code and reason of a row that ended without a line."""
@@ -395,14 +392,27 @@ class Rows:
 
     def line(self, row: int) -> bytes:
         """The line that was sent for a row, as it lies on disk."""
+        return next(self.lines([row]))
+
+    def lines(self, rows: Iterable[int]) -> Iterator[bytes]:
+        """The lines that were sent for many rows, each file opened once."""
+        with ExitStack() as opened:
+            files: dict[Path, IO[bytes]] = {}
+            for row in rows:
+                path, offset = self._lies(row)
+                if path not in files:
+                    files[path] = opened.enter_context(path.open("rb"))
+                files[path].seek(offset)
+                yield files[path].readline()
+
+    def _lies(self, row: int) -> tuple[Path, int]:
+        """The file that a row was sent in, and where its line begins."""
         row = self.first(row)
         source = self._source(row)
         if source is None:
             lent, n = self._lent(row)
-            return lent.lender.line(lent.lender_rows[n])
-        with source.path.open("rb") as file:
-            file.seek(self._lines(source)[source.line_of(row)])
-            return file.readline()
+            return lent.lender._lies(lent.lender_rows[n])
+        return source.path, self._lines(source)[source.line_of(row)]
 
     def sample(self, row: int) -> int:
         """Which of its prompt's samples a row is, from 1."""
