@@ -11,7 +11,7 @@ from groq_magic import client, ledger, runs, services
 from groq_magic.answers import Answers
 from groq_magic.errors import InputError, LedgerError
 from tests.desk import create_body, request_line
-from tests.test_pipeline import (
+from tests.line import (
     CREATE,
     UPLOAD,
     WAIT_S,

@@ -6,9 +6,7 @@ import pytest
 
 from groq_magic import client, keys, ledger, listing, prices, services
 from groq_magic.listing import Entry, Listing
-from tests.markup import HOSTILE, read
-from tests.test_foreign import Tool, theirs, tool
-from tests.test_pipeline import (
+from tests.line import (
     LIST,
     POLL,
     WAIT_S,
@@ -21,6 +19,8 @@ from tests.test_pipeline import (
     refuses,
     submit,
 )
+from tests.markup import HOSTILE, read
+from tests.test_foreign import Tool, theirs, tool
 
 __all__ = ["line", "pauses", "tool"]  # fixtures
 

@@ -12,7 +12,7 @@ from groq_magic.errors import InputError
 from groq_magic.prompts import Prompts
 from groq_magic.settings import Settings
 from groq_magic.shards import Form
-from tests.test_pipeline import CREATE, WAIT_S, Line, echoes, ends, forget, line, pauses, submit
+from tests.line import CREATE, WAIT_S, Line, echoes, ends, forget, line, pauses, submit
 from tests.test_reuse import last, no_late_files, sent
 
 __all__ = ["line", "no_late_files", "pauses"]  # fixtures

@@ -11,7 +11,7 @@ from groq_magic.answers.reading import EXPIRED, PENDING
 from groq_magic.errors import InputError, StillRunning
 from groq_magic.job import Snapshot
 from groq_magic.settings import Settings
-from tests.test_pipeline import (
+from tests.line import (
     CREATE,
     EARLIER,
     MODELS,

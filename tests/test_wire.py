@@ -304,15 +304,6 @@ def test_an_error_is_read_whatever_came(data: bytes, read: tuple[str, str]) -> N
 # --- lines of other shapes ----------------------------------------------------------------------------
 
 
-def test_a_body_that_is_a_json_string_is_read() -> None:
-    """A response whose body is JSON within a string says the same as one whose body is an object."""
-    line = sample("output_line")
-    reply = wire.reply(as_bytes(line))
-    line["response"]["body"] = json.dumps(line["response"]["body"])
-    as_string = wire.reply(as_bytes(line))
-    assert (as_string.text, as_string.usage, as_string.error) == (reply.text, reply.usage, None)
-
-
 BARE = {"custom_id": "a"}
 
 
@@ -344,13 +335,6 @@ def test_an_audio_task_answers_with_a_text() -> None:
     """A transcript is an answer, though it has no choices."""
     line = as_bytes(answered(text="Good morning."))
     assert (wire.reply(line).text, wire.outcome(line)[4]) == ("Good morning.", None)
-
-
-@pytest.mark.parametrize("sign", ["\u2028", "\u2029", "\u0085", "\x1c"])
-def test_other_line_breaks_are_ordinary_characters(sign: str) -> None:
-    """What `str.splitlines` would break at stays inside its text."""
-    line = json.dumps(answered(choices=[{"message": {"content": f"a{sign}b"}}]), ensure_ascii=False)
-    assert wire.reply(line.encode()).text == f"a{sign}b"
 
 
 @pytest.mark.parametrize("broken", [b"\\ud83d", b"\xf0\x9f\x98"])
