@@ -150,6 +150,8 @@ class Run:
                 if policy.passing(exc) and (self._cancelling or self._leaving):
                     self.view.trouble(exc)
                     continue
+                for path in self._ledger.results(self.job_id, shard.number):  # of two files, one may be here
+                    await asyncio.to_thread(self.rows.collect, shard.number, path)
                 self._give_up(shard, exc)
                 return
             except Exception as exc:
@@ -257,8 +259,9 @@ class Run:
 
     def _files_late(self, number: int, batch: Batch) -> bool:
         """Whether a batch that has ended has yet to name its files: some do so a poll or two later."""
+        answered = batch.status != "failed" if batch.completed is None else batch.completed
         if batch.output_file_id or not (
-            batch.completed or (batch.status == "completed" and not batch.error_file_id)
+            answered or (batch.status == "completed" and not batch.error_file_id)
         ):
             return False
         return time.time() - self._late.setdefault(number, time.time()) < LATE_FILES_S

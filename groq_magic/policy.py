@@ -108,7 +108,8 @@ def advice(exc: Refused, job: Job, service: Service) -> str:
     if exc.code == "not_available_for_plan":
         return (
             "This key's plan has no Batch API (Groq's Developer plan has: "
-            f"https://console.groq.com/settings/billing). {exc.message}"
+            "https://console.groq.com/settings/billing). Its single requests still work, and "
+            f"%groq sandbox tries this out without Groq. {exc.message}"
         )
     if exc.status == 401:
         return f"{service.place_first} does not accept the key from {service.key_from}. {exc.message}"

@@ -397,7 +397,8 @@ def _line_error(
         return "no_response", "The line holds neither a response nor an error."
     if status != 200:
         return f"http_{status}", "The service gave no reason."
-    if not body.get("choices") and "text" not in body:
+    choices = _list(body.get("choices"))
+    if not (choices and isinstance(choices[0], dict)) and "text" not in body:
         return "no_choices", "The reply holds no answer."
     return None
 

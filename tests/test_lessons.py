@@ -105,6 +105,13 @@ NOT_NAMED_YET: dict[str, dict[str, Any]] = {
     "neither file": {"output_file_id": None, "error_file_id": None},
     "neither file, no counts": {"output_file_id": None, "error_file_id": None, "request_counts": None},
     "not the output file": {"output_file_id": None},
+    "not the output file, no counts": {"output_file_id": None, "request_counts": None},
+    "expired, neither file, no counts": {
+        "status": "expired",
+        "output_file_id": None,
+        "error_file_id": None,
+        "request_counts": None,
+    },
 }
 
 
@@ -164,6 +171,14 @@ def test_an_error_file_that_is_empty_says_nothing(line: Line) -> None:
     assert (answers.status, answers.texts) == ("completed", numbers(2))
     assert shards(answers)[0].error_file_id is not None
     assert line.count(DOWNLOAD) == 2
+
+
+def test_an_error_file_that_is_gone_costs_no_answer(line: Line) -> None:
+    """Where the error file cannot be had, what the output file answered is there, and the rest says why."""
+    line.on(POLL, replaced(error_file_id="file_gone"))
+    answers = submit(*echoes(2), "[[fail]]").wait(WAIT_S)
+    assert ends(answers) == [("ok", None), ("ok", None), ("missing", "file_not_found")]
+    assert answers.texts == [*numbers(2), None]
 
 
 @pytest.mark.parametrize("word", ["scheduling", "queued"])
@@ -280,12 +295,16 @@ def test_a_file_that_stays_invisible_is_given_up_soon(line: Line, pauses: list[f
 
 
 @pytest.mark.parametrize("step", [UPLOAD, CREATE], ids=lambda what: " ".join(what))
-def test_a_key_that_can_chat_and_not_batch_is_told_so(step: tuple[str, str], line: Line) -> None:
-    """A plan without batches is said in plain words (GroqApiLibrary #21)."""
+def test_a_key_that_can_chat_and_not_batch_is_told_what_still_works(
+    step: tuple[str, str], line: Line
+) -> None:
+    """A plan without batches is said in plain words, and what to do with it (GroqApiLibrary #21)."""
     line.on(step, PLAN)
     answers = submit(*echoes(2))
-    with pytest.raises(NotSent, match=r"plan has no Batch API .* Not for your plan"):
+    with pytest.raises(NotSent, match=r"plan has no Batch API .* Not for your plan") as caught:
         answers.wait(WAIT_S)
+    assert "Its single requests still work" in caught.value.message
+    assert "%groq sandbox" in caught.value.message
     assert (answers.done, answers.status, answers.batch_ids) == (True, "not sent", [])
     assert submit(*echoes(2)).wait(WAIT_S).texts == numbers(2)
 
@@ -370,12 +389,15 @@ ODD_LINES: dict[str, Callable[[dict[str, Any]], bytes]] = {
     "no id": lambda was: b'{"response": null}',
     "an id that is a number": lambda was: json.dumps(was | {"custom_id": 1}).encode(),
     "an id that goes on": named("x"),
+    "an id with a number beyond reason": named("9" * 5_000),
     "nothing but an id": lambda was: json.dumps({"custom_id": was["custom_id"]}).encode(),
     "an error that is a text": lambda was: json.dumps(was | {"error": "broken"}).encode(),
     "a body that is no JSON": response(status_code=200, body="busy"),
     "a body that is a list": response(status_code=200, body=[]),
     "a status and no more": response(status_code=503),
     "no choices": response(status_code=200, body={"choices": []}),
+    "choices that are a number": response(status_code=200, body={"choices": 7}),
+    "a choice that is a number": response(status_code=200, body={"choices": [7]}),
 }
 
 
@@ -428,6 +450,7 @@ def test_an_id_that_comes_twice_is_one_answer(first: bool, line: Line) -> None:
 STRANGERS = [
     "somebody-else",
     "{other}0",
+    "{prefix}00",
     "{prefix}7",
     "{prefix}-1",
     "{prefix}٠",

@@ -325,7 +325,10 @@ class Rows:
 
         def row_of(custom_id: str) -> int | None:
             line = custom_id[cut:]
-            if custom_id[:cut] != prefix or not (line.isascii() and line.isdigit()):
+            # As we write it: without a further zero, and no longer than any line's number is.
+            if custom_id[:cut] != prefix or not (line.isascii() and line.isdigit() and len(line) < 10):
+                return None
+            if line[0] == "0" and line != "0":
                 return None
             return rows[int(line)] if int(line) < len(rows) else None
 
