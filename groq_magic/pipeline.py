@@ -41,7 +41,8 @@ UPLOADS_AT_ONCE = 4
 DOWNLOADS = 4  # how often a file that broke off, or holds nothing of ours, is fetched again
 SEARCHES = 6  # how often a list is asked for that does not come
 SURE_AFTER_S = 30.0  # two complete lists so far apart prove that a batch is not there
-LATE_FILES_S = 60.0  # how long a completed batch may go without naming its files
+LATE_FILES_S = 60.0  # how long a batch that has ended may go without naming its answers
+LATE_ERRORS_S = 10.0  # and its failures, which some services never name
 NEW_BATCH_S = 60.0  # how long a new batch may be unknown to the service
 FOLLOW_S = 1.0
 
@@ -259,12 +260,11 @@ class Run:
 
     def _files_late(self, number: int, batch: Batch) -> bool:
         """Whether a batch that has ended has yet to name its files: some do so a poll or two later."""
-        answered = batch.status != "failed" if batch.completed is None else batch.completed
-        if batch.output_file_id or not (
-            answered or (batch.status == "completed" and not batch.error_file_id)
-        ):
+        unnamed = policy.unnamed(batch)
+        if unnamed is None:
             return False
-        return time.time() - self._late.setdefault(number, time.time()) < LATE_FILES_S
+        since = self._late.setdefault(number, time.time())
+        return time.time() - since < (LATE_FILES_S if unnamed == "output" else LATE_ERRORS_S)
 
     async def _collect(self, shard: Shard) -> None:
         for kind, file_id in (("output", shard.output_file_id), ("error", shard.error_file_id)):

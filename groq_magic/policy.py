@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import tenacity
 
 from groq_magic import job as jobs
@@ -42,6 +44,16 @@ def facts(batch: Batch) -> dict[str, object]:
     }
     counts = {"completed": batch.completed, "failed": batch.failed}
     return found | {key: n for key, n in counts.items() if n is not None}
+
+
+def unnamed(batch: Batch) -> Literal["output", "error"] | None:
+    """Which file a batch that has ended should name and does not, by what it says of itself."""
+    answered = batch.status != "failed" if batch.completed is None else batch.completed
+    nothing = batch.status == "completed" and not batch.error_file_id
+    if not batch.output_file_id and (answered or nothing):
+        return "output"
+    failed = batch.status != "failed" and batch.failed
+    return "error" if failed and not batch.error_file_id else None
 
 
 def reason(batch: Batch) -> str | None:

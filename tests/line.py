@@ -183,6 +183,7 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     monkeypatch.setattr(pipeline.Run, "_pause", short)
     monkeypatch.setattr(jobs, "ask_again_s", lambda age_s: 0.01)
     monkeypatch.setattr(pipeline, "SURE_AFTER_S", 0.005)
+    monkeypatch.setattr(pipeline, "LATE_ERRORS_S", 0.05)
     return noted
 
 

@@ -125,6 +125,18 @@ def test_an_ended_batch_that_does_not_name_its_output_yet_is_asked_about_again(w
     assert line.count(POLL) == 3
 
 
+def test_an_error_file_that_is_named_later_than_the_output_is_read(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where failures are counted and their file is not named yet, it is asked for again."""
+    monkeypatch.setattr(pipeline, "LATE_ERRORS_S", 10.0)
+    line.on(POLL, replaced(error_file_id=None))
+    assert ends(submit("[[fail]]", *echoes(1)).wait(WAIT_S)) == [
+        ("failed", "json_validate_failed"),
+        ("ok", None),
+    ]
+
+
 def test_a_completed_batch_that_never_names_a_file_ends_with_a_reason(
     line: Line, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -746,7 +758,7 @@ for way in (lambda: socket.create_connection(("127.0.0.1", 9)), lambda: socket.g
     except OSError as exc:
         print(str(exc).split()[0])
 
-from groq_magic import client, prompts, services
+from groq_magic import client, prompts, services, settings
 services.use_sandbox(pace_s=0)
 print(client.plan(prompts.from_source(["[[echo]]one", "[[echo]]two"]), settings.Settings()).tokens > 0)
 print(client.submit(["[[echo]]one", "[[echo]]two"]).wait(60).texts)
