@@ -19,13 +19,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-import httpx
-
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from tests.desk import KEY  # noqa: E402 (needs the line above)
-from tests.sockets import arm, disarm, sandbox  # noqa: E402
+from tests.sockets import arm, batches, content, disarm, sandbox  # noqa: E402 (needs the line above)
 
 PROMPTS = 60
 WORKER = """
@@ -108,19 +105,12 @@ class Soak:
 def paid(url: str) -> collections.Counter[str]:
     """For each prompt, how many answers the sandbox has given, in all batches there are."""
     found: collections.Counter[str] = collections.Counter()
-    with httpx.Client(headers={"authorization": f"Bearer {KEY}"}, base_url=f"{url}/openai/v1") as line:
-        cursor = ""
-        while True:
-            page = line.get("/batches", params={"cursor": cursor} if cursor else {}).json()
-            for batch in page["data"]:
-                if batch["output_file_id"] is not None:
-                    content = line.get(f"/files/{batch['output_file_id']}/content").text
-                    for row in content.split("\n")[:-1]:
-                        body = json.loads(row)["response"]["body"]
-                        found[body["choices"][0]["message"]["content"]] += 1
-            cursor = page["paging"]["next_cursor"]
-            if not cursor:
-                return found
+    for batch in batches(url):
+        if batch["output_file_id"] is not None:
+            for row in content(url, batch["output_file_id"]).split("\n")[:-1]:
+                body = json.loads(row)["response"]["body"]
+                found[body["choices"][0]["message"]["content"]] += 1
+    return found
 
 
 def main() -> None:

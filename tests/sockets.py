@@ -50,6 +50,27 @@ def forward(url: str, seconds: float) -> None:
     _tell("POST", f"{url}/sandbox/clock", {"forward_s": seconds})
 
 
+def batches(url: str) -> Iterator[dict[str, Any]]:
+    """Every batch that the sandbox has, the newest first."""
+    cursor = ""
+    while True:
+        page = _ask(f"{url}/openai/v1/batches", **({"cursor": cursor} if cursor else {})).json()
+        yield from page["data"]
+        cursor = page["paging"]["next_cursor"]
+        if not cursor:
+            return
+
+
+def content(url: str, file_id: str) -> str:
+    """What is in a file of the sandbox's."""
+    return _ask(f"{url}/openai/v1/files/{file_id}/content").text
+
+
+def _ask(url: str, **asked: str) -> httpx.Response:
+    key = {"authorization": f"Bearer {KEY}"}
+    return httpx.get(url, params=asked, headers=key, trust_env=False, verify=False).raise_for_status()
+
+
 def _tell(method: str, url: str, body: dict[str, Any] | None = None) -> None:
     key = {"authorization": f"Bearer {KEY}"}
     # Plain HTTP: the certificates need not be loaded, which takes longer than the request.

@@ -5,15 +5,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import httpx
 import pytest
 
-from tests.desk import KEY
 from tests.dying import BOUNDARIES
 from tests.kernel import Kernel
-from tests.sockets import sandbox
+from tests.sockets import batches, content, sandbox
 
 pytestmark = pytest.mark.kernel
 
@@ -42,25 +39,13 @@ def started(kernel: Kernel, url: str, prompts: list[str]) -> Kernel:
     return kernel
 
 
-def service(url: str, path: str, **asked: Any) -> httpx.Response:
-    """What the sandbox itself says."""
-    headers = {"authorization": f"Bearer {KEY}"}
-    return httpx.get(f"{url}/openai/v1{path}", headers=headers, params=asked).raise_for_status()
-
-
 def asked_for(url: str, mark: str) -> list[str]:
     """The prompts with this mark in all batches that the sandbox has, each as often as it was asked."""
     found: list[str] = []
-    cursor = ""
-    while True:
-        page = service(url, "/batches", **({"cursor": cursor} if cursor else {})).json()
-        for batch in page["data"]:
-            assert batch["status"] == "completed", batch
-            content = service(url, f"/files/{batch['input_file_id']}/content").text
-            found += [line for line in content.split("\n") if mark in line]
-        cursor = page["paging"]["next_cursor"]
-        if not cursor:
-            return found
+    for batch in batches(url):
+        assert batch["status"] == "completed", batch
+        found += [line for line in content(url, batch["input_file_id"]).split("\n") if mark in line]
+    return found
 
 
 @pytest.mark.parametrize("boundary", BOUNDARIES)
