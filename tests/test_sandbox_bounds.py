@@ -120,6 +120,47 @@ def test_an_expired_key_is_refused(desk: Desk) -> None:
     refused(desk.ask("GET", "/models", key="gsk_expired_1"), 401, "expired_api_key")
 
 
+def test_an_account_sees_nothing_of_another(desk: Desk) -> None:
+    """Files and batches are there for every key of their account, after a restart too, and for no other."""
+    batch = desk.create(lines_of("a"))
+    desk.now += 1_000
+    ended = desk.look(batch)
+    file_id, output_id = batch["input_file_id"], ended["output_file_id"]
+    for other in ("gsk_of_anna", "gsk_of_anna_2", "gsk_of_bert_1"):
+        for path in (f"/files/{file_id}", f"/files/{file_id}/content", f"/files/{output_id}/content"):
+            refused(desk.ask("GET", path, key=other), 404, "file_not_found")
+        refused(desk.ask("DELETE", f"/files/{file_id}", key=other), 404, "file_not_found")
+        refused(desk.ask("GET", f"/batches/{batch['id']}", key=other), 404, "batch_not_found")
+        refused(desk.ask("POST", f"/batches/{batch['id']}/cancel", key=other), 404, "batch_not_found")
+        refused(desk.ask("POST", "/batches", key=other, json=create_body(file_id)), 400)
+        for path in ("/files", "/batches", f"/batches?id={batch['id']}"):
+            assert desk.ask("GET", path, key=other).json()["data"] == []
+    form: dict[str, Any] = {"data": {"purpose": "batch"}, "files": {"file": ("in.jsonl", b"{}")}}
+    hers = desk.ask("POST", "/files", key="gsk_of_anna", **form).json()["id"]
+    desk.restart()
+    for key, seen in (("gsk_of_anna_2", 200), ("gsk_of_annabel", 404), ("gsk_of_bert", 404), (KEY, 404)):
+        assert desk.ask("GET", f"/files/{hers}", key=key).status_code == seen
+    assert desk.ask("GET", f"/files/{file_id}", key="gsk_any").status_code == 200
+
+
+def test_an_account_has_faults_and_a_clock_of_its_own(desk: Desk) -> None:
+    """What one account arms or turns forward happens to its own requests alone."""
+    desk.ask("POST", "/sandbox/faults", key="gsk_of_anna", json={"fault": "refuse"})
+    desk.ask("POST", "/sandbox/clock", key="gsk_of_anna", json={"forward_s": 60})
+    assert desk.ask("GET", "/models").status_code == 200
+    assert desk.ask("GET", "/models", key="gsk_of_anna_2").status_code == 503
+    ahead = [desk.ask("GET", "/sandbox", key=key).json()["ahead_s"] for key in (KEY, "gsk_of_anna_2")]
+    assert ahead == [0, 60]
+
+
+def test_a_sandbox_with_a_token_has_one_account(tmp_path: Path) -> None:
+    """Where the token is the only key, a key of another account is refused and makes no folder."""
+    desk = Desk(tmp_path / "home")
+    desk.app = create_app(desk.home, token=TOKEN)
+    refused(desk.ask("GET", "/files", key="gsk_of_anna"), 401, "invalid_api_key")
+    assert not (desk.home / "accounts").exists()
+
+
 @pytest.mark.parametrize("path", ["/sandbox/faults", "/sandbox/clock"])
 def test_its_own_switches_need_a_key_too(desk: Desk, path: str) -> None:
     """A page in a browser cannot arm faults or turn the clock: it has no key to send."""

@@ -27,6 +27,7 @@ from starlette.types import Receive, Scope, Send
 
 from . import bodies, faults, intake, replies
 from . import rules as disagreements
+from .accounts import Accounts
 from .batches import Batches
 from .gate import Gate, Keys, json_response, rate_limits
 from .models import MODELS
@@ -55,11 +56,24 @@ def create_app(
     chooses where Groq's documents disagree. With a `token` no other key is welcome. The app needs no lifespan
     events; `app.state.store_id` is the store's id.
     """
-    store = Store(Path(home), now)
-    desk = _Desk(store, pace_s, rules or Rules(), guarded=token is not None)
+    store, ruled = Store(Path(home), now), rules or Rules()
+
+    def open_account(name: str) -> Starlette:
+        return _app(Store(store.account(name), now), pace_s, ruled, None)
+
+    accounts = Middleware(Accounts, open_account=open_account)
+    return _app(store, pace_s, ruled, token, *([accounts] if token is None else []))
+
+
+def _app(store: Store, pace_s: float, rules: Rules, token: str | None, *before: Middleware) -> Starlette:
+    """The app of one account; `before` is what a request passes first."""
+    desk = _Desk(store, pace_s, rules, guarded=token is not None)
     app = Starlette(
         routes=desk.routes(),
-        middleware=[Middleware(Gate, store=store, keys=Keys(token), most_bytes=desk.rules.most_bytes)],
+        middleware=[
+            *before,
+            Middleware(Gate, store=store, keys=Keys(token), most_bytes=rules.most_bytes),
+        ],
         exception_handlers={
             Refusal: _refused,
             HTTPException: _unrouted,

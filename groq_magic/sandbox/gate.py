@@ -51,7 +51,8 @@ def rate_limits(tokens_left: str = "250000", reset: str = "0s") -> dict[str, str
 class Keys:
     """Which keys are welcome: the token alone where there is one, else whatever begins as Groq's do.
 
-    `gsk_free…` is the key of a plan without batches, `gsk_expired…` one whose time is over.
+    `gsk_free…` is the key of a plan without batches, `gsk_expired…` one whose time is over; whose account a
+    key is of stands in `accounts`.
     """
 
     def __init__(self, token: str | None) -> None:

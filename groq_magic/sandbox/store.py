@@ -11,6 +11,7 @@
     HOME/faults.json         the faults that are armed, if any
     HOME/clock.json          how far the clock was turned forward, if it was
     HOME/lock                held by who changes what another process may change too
+    HOME/accounts/NAME/      the home of another account's store
 
 Several processes may use one home: nothing is remembered between two calls but what never changes. A folder
 that holds anything else becomes no home, and in a home nothing is removed but what the store has written.
@@ -124,6 +125,10 @@ class Store:
 
     def _not_a_store(self, why: str) -> NoHome:
         return NoHome(f"{self._home} {why}: the sandbox keeps its store in a folder of its own.")
+
+    def account(self, name: str) -> Path:
+        """The home of another account's store."""
+        return self._home / "accounts" / name
 
     # What several processes share
 
