@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from groq_magic import foreign, ledger, loop, prompts, reuse, runs, services, shards, wire
+from groq_magic import foreign, keys, ledger, loop, prompts, reuse, runs, services, shards, wire
 from groq_magic.answers import Answers, Rows, Verbs
 from groq_magic.answers.reading import CUT, UNANSWERED
 from groq_magic.errors import InputError, KeyMissing, StillRunning
@@ -85,12 +85,16 @@ def send(
     asked: Prompts, settings: Settings, *, name: str, bind: Callable[[Answers], None] = lambda answers: None
 ) -> Answers:
     """Cuts the prompts, puts the job on the ledger, binds the Answers, and only then starts carrying it."""
-    where, book = services.current(), ledger.current()
+    book, missing = ledger.current(), None
+    try:
+        where = services.current()
+    except KeyMissing as exc:  # what was answered can be had all the same
+        where, missing = keys.keyless(), exc
     job_id = new_job_id()
     with book.cutting(job_id) as folder:
         cuts = shards.cut(asked, _form(asked, settings), folder, settings.shard_rows, settings.samples)
         draft = _draft(job_id, cuts, settings, where, name)
-        job = _put_down(draft, cuts, folder, settings.shard_rows, unique=settings.unique)
+        job = _put_down(draft, cuts, folder, settings.shard_rows, unique=settings.unique, missing=missing)
         repeats = 0 if settings.unique else shards.repeats(cuts)
     asked_now, new = 0, job.job_id == job_id
     if not new and runs.at_rest(job.job_id) and runs.some_unanswered(job.job_id):
@@ -104,15 +108,15 @@ def _form(asked: Prompts, settings: Settings) -> shards.Form:
     return shards.Form(settings.model, system=asked.system, options=settings.options)
 
 
-def _draft(job_id: str, cuts: list[shards.Cut], settings: Settings, where: Service | None, name: str) -> Job:
-    """The job that this submission would be; `where` is None for one that goes nowhere yet."""
+def _draft(job_id: str, cuts: list[shards.Cut], settings: Settings, where: Service, name: str) -> Job:
+    """The job that this submission would be."""
     shares = settings.unique and shards.repeats(cuts) > 0
     return Job(
         job_id=job_id,
         created_at=time.time(),
-        service=where.id if where else "",
-        base_url=where.base_url if where else "",
-        key_fingerprint=where.key_fingerprint if where else "",
+        service=where.id,
+        base_url=where.base_url,
+        key_fingerprint=where.key_fingerprint,
         notebook=ledger.notebook(),
         name=name,
         model=settings.model,
@@ -126,16 +130,35 @@ def _draft(job_id: str, cuts: list[shards.Cut], settings: Settings, where: Servi
 
 
 def _put_down(
-    draft: Job, cuts: list[shards.Cut], folder: Path, shard_rows: int, *, unique: bool = False
+    draft: Job,
+    cuts: list[shards.Cut],
+    folder: Path,
+    shard_rows: int,
+    *,
+    unique: bool = False,
+    missing: KeyMissing | None = None,
 ) -> Job:
-    """The submission on the ledger, with what earlier jobs have of it; or the earlier job that it is."""
+    """The submission on the ledger, with what earlier jobs have of it; or the earlier job that it is.
+
+    Where a key is `missing`, that is raised before anything is put down, unless every answer is here.
+    """
     book = ledger.current()
     if (same := book.same(draft)) is not None:
+        if missing is not None and not _answered(same.job_id):
+            raise missing
         return same
     loans = _loans(draft, cuts, book, unique=unique)
     if loans:
         cuts = reuse.left_over(cuts, loans, folder, shard_rows)
+    lenders = {loan.lender for loan in loans} - {draft.job_id}
+    if missing is not None and (cuts or not all(map(_answered, lenders))):
+        raise missing
     return book.add(draft, cuts, folder, loans)
+
+
+def _answered(job_id: str) -> bool:
+    """Whether nothing is left to ask for about a job."""
+    return runs.at_rest(job_id) and not runs.some_unanswered(job_id)
 
 
 def _loans(draft: Job, cuts: list[shards.Cut], book: ledger.Ledger, *, unique: bool) -> list[Loan]:
@@ -266,9 +289,9 @@ def plan(asked: Prompts, settings: Settings) -> Plan:
 
     form, book = _form(asked, settings), ledger.current()
     try:
-        where: Service | None = services.current()
+        where, place = services.current(), services.current().place
     except KeyMissing:
-        where = None
+        where, place = keys.keyless(), "nowhere yet (no key was found)"
     with tempfile.TemporaryDirectory(prefix="groq_magic-") as folder:
         cuts = shards.cut(asked, form, Path(folder), settings.shard_rows, settings.samples)
         with cuts[0].path.open("rb") as file:
@@ -291,7 +314,7 @@ def plan(asked: Prompts, settings: Settings) -> Plan:
         first=_as_text(first),
         settings=", ".join(f"{key} {value!r}" for key, value in given.items()),
         model=settings.model,
-        place=where.place if where else "nowhere yet (no key was found)",
+        place=place,
         reused=reused,
         repeats=repeats,
     )

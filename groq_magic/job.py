@@ -88,6 +88,7 @@ class Shard:
     unanswered: int = 0  # rows that ended as expired or missing: a later run asks again
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    key_fingerprint: str | None = None  # of the key that asked for the batch; None: the job's
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,7 @@ _STEPS: dict[str, Step] = {
     "created": "watch",
     "ended": "collect",
     "unsure": "rest",
-    "refused": "rest",  # until a later run puts it back to `cut`
+    "refused": "rest",  # see `in_a_later_run`
     "collected": "rest",
     "cancelled": "rest",
     "withdrawn": "rest",
@@ -128,6 +129,13 @@ ENDED = frozenset({"completed", "failed", "expired", "cancelled"})
 def next_step(shard: Shard) -> Step:
     """What is to be done about this shard now."""
     return _STEPS[shard.state]
+
+
+def in_a_later_run(shard: Shard) -> str:
+    """The state that a run begins with where an earlier one left this one: what rested may be tried again."""
+    if shard.state == "refused":
+        return "uploaded" if shard.file_id else "cut"
+    return "creating" if shard.state == "unsure" else shard.state
 
 
 @dataclass(frozen=True)
@@ -249,16 +257,21 @@ def status(shards: Sequence[Shard], phase: str) -> str:
         return "not sent"
     words = [_word(shard) for shard in shards]
     if phase == "done":
-        ends = [word if word in _ENDINGS else "not collected" for word in words]
+        ends = ["not collected" if left_behind(shard) else _word(shard) for shard in shards]
         return min(ends, key=_ENDINGS.index, default="completed")
     going = [word for word in words if word not in ENDED and word != "unsure"]
     return max(going, key=_rank, default="finalizing")
 
 
+def left_behind(shard: Shard) -> bool:
+    """Of a shard of which nothing more will come now: whether a later run may still bring it to its end."""
+    return next_step(shard) != "rest" or shard.state == "refused"
+
+
 def _word(shard: Shard) -> str:
     if shard.state in ("unsure", "cancelled"):
         return shard.state
-    return shard.status or ("not collected" if shard.state == "refused" else "validating")
+    return shard.status or "validating"
 
 
 def _rank(word: str) -> int:
@@ -288,7 +301,8 @@ MEANING = {
     "cancelled": "Cancelled. What was answered until then is here.",
     "unsure": "A batch was asked for, no reply came, and the list of batches could not be had: it may be "
     "running all the same. It is not asked for again before the list is there: run the cell again.",
-    "not collected": "Not every batch could be asked about. Run the cell again with the key that made them.",
+    "not collected": "Not every batch could be sent and collected. Run the cell again with a key of their "
+    "account.",
     "not sent": "Nothing was sent and nothing was paid.",
 }
 

@@ -103,6 +103,13 @@ def find(environ: Mapping[str, str] | None = None, folder: Path | None = None) -
     return _service(*found)
 
 
+def keyless(environ: Mapping[str, str] | None = None) -> Service:
+    """Groq, or what GROQ_BASE_URL names, without a key: what was asked there is known by it, and no more."""
+    environ = os.environ if environ is None else environ
+    url = root(environ.get("GROQ_BASE_URL", "").strip() or GROQ)
+    return Service(url, url, Key(), "")
+
+
 def _found(environ: Mapping[str, str] | None, folder: Path | None) -> Iterator[tuple[Key, str, str]]:
     """Keys, where each comes from, and the base URL that goes with it. No error is raised beside them."""
     environ = os.environ if environ is None else environ

@@ -52,7 +52,7 @@ CREATE TABLE shards (
     failed INTEGER NOT NULL DEFAULT 0, created_at REAL, expires_at REAL, ended_at REAL,
     output_file_id TEXT, error_file_id TEXT, reason TEXT, unanswered INTEGER NOT NULL DEFAULT 0,
     prompt_tokens INTEGER NOT NULL DEFAULT 0, completion_tokens INTEGER NOT NULL DEFAULT 0,
-    fingerprints BLOB NOT NULL, row_map BLOB,
+    key_fingerprint TEXT, fingerprints BLOB NOT NULL, row_map BLOB,
     PRIMARY KEY (job_id, number)
 );
 CREATE INDEX shards_by_batch ON shards (batch_id);
@@ -226,14 +226,14 @@ class Ledger:
         db.execute("ALTER TABLE shards DROP COLUMN given_ids")
 
     def _from_2(self, db: sqlite3.Connection, version: int) -> None:
-        """Version 3: a row's sample is in its fingerprint, a job knows its origin, a shard its tokens."""
+        """Version 3: samples are in the fingerprints, a job knows its origin, a shard its tokens and key."""
         db.execute("ALTER TABLE jobs RENAME COLUMN sample TO samples")
         db.execute("ALTER TABLE jobs ADD COLUMN origin TEXT NOT NULL DEFAULT 'submit'")
-        db.execute(
-            "UPDATE jobs SET origin='retry' WHERE job_id IN (SELECT lender FROM loans WHERE kind='retry')"
-        )
+        retried = "SELECT lender FROM loans WHERE kind='retry'"
+        db.execute(f"UPDATE jobs SET origin='retry' WHERE job_id IN ({retried})")
         for column in ("prompt_tokens", "completion_tokens"):
             db.execute(f"ALTER TABLE shards ADD COLUMN {column} INTEGER NOT NULL DEFAULT 0")
+        db.execute("ALTER TABLE shards ADD COLUMN key_fingerprint TEXT")
         if version == 2:
             db.execute("CREATE INDEX loans_by_lender ON loans (lender)")
 

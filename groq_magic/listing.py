@@ -151,8 +151,9 @@ def batches() -> Listing:
 
 def status(job: Job, shards: Sequence[Shard]) -> str:
     """How a job's batches stood when they were last heard of, fetched or not."""
-    ended = {s.number for s in shards if jobs.next_step(s) == "rest" or s.status in jobs.ENDED}
-    return jobs.status(shards, jobs.phase(job, shards, ended)).replace("_", " ")
+    heard = [replace(shard, state="collected") if shard.status in jobs.ENDED else shard for shard in shards]
+    resting = {shard.number for shard in heard if jobs.next_step(shard) == "rest"}
+    return jobs.status(heard, jobs.phase(job, heard, resting)).replace("_", " ")
 
 
 def _listed() -> tuple[dict[str, Batch], str]:

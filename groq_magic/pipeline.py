@@ -23,7 +23,7 @@ from groq_magic import orphans, policy
 from groq_magic.answers import Held, Lent, Rows
 from groq_magic.answers.reading import CANCELLED, MISSING
 from groq_magic.api import Groq
-from groq_magic.errors import ApiError, LedgerError, NoReply, NotSent, Refused, redact
+from groq_magic.errors import ApiError, GroqMagicError, LedgerError, NoReply, NotSent, Refused, redact
 from groq_magic.job import Shard
 from groq_magic.ledger import Ledger
 from groq_magic.polling import Poller
@@ -45,10 +45,6 @@ LATE_FILES_S = 60.0  # how long a batch that has ended may go without naming its
 LATE_ERRORS_S = 10.0  # and its failures, which some services never name
 NEW_BATCH_S = 60.0  # how long a new batch may be unknown to the service
 FOLLOW_S = 1.0
-
-
-# What a later run makes of a state that an earlier one rested in.
-_LATER_RUN = {"refused": "cut", "unsure": "creating"}
 
 
 class _NoList(Exception):
@@ -76,6 +72,7 @@ class Run:
         self.left = asyncio.Event()  # nothing is done any more: at the end, or after `leave`
         self.begun = False
         self.lenders: list[Run] = []  # the runs of those whose answers this job takes over
+        self._in_sight: set[int] = set()  # shards whose file this run has uploaded, or found by its name
         self._woken = asyncio.Event()
         self._signals = 0  # how often somebody wanted things done at once
         self._leaving = False
@@ -112,17 +109,26 @@ class Run:
                     lock.release()
                 self.left.set()
 
+    def use(self, connect: Callable[[], tuple[Groq, Poller]]) -> None:
+        """Where the key in use is refused, the one that `connect` brings is tried. From any thread."""
+        self._connect = connect
+        for lender in self.lenders:
+            lender.use(connect)
+
     async def _drive(self) -> None:
         """Every shard goes its way; the first ones uploaded are the first ones answered."""
         for shard in self._ledger.shards(self.job_id):
-            if shard.state in _LATER_RUN:
-                self._note(shard, state=_LATER_RUN[shard.state], reason=None)
+            if (state := jobs.in_a_later_run(shard)) != shard.state:
+                self._note(shard, state=state, reason=None)
         shards = self._ledger.shards(self.job_id)
-        if any(jobs.next_step(shard) != "rest" for shard in shards):
+        resting = [shard for shard in shards if jobs.next_step(shard) == "rest"]
+        if len(resting) < len(shards):
             self._ledger.update_job(self.job_id, stopped=None)
+            for shard in resting:
+                await self._carry(shard.number)  # what is here is read with any key, and with none
             self._api, self._poller = self._connect()
         self.view.changed()
-        if any(jobs.next_step(shard) == "upload" for shard in shards):
+        if any(jobs.next_step(shard) in ("upload", "create") for shard in shards):
             await self._check_model()
         ends = await asyncio.gather(*(self._carry(shard.number) for shard in shards), return_exceptions=True)
         for broken in ends:
@@ -135,7 +141,7 @@ class Run:
         """Takes one step after another with a shard until it rests."""
         while not self._leaving:
             _heard.set(self._signals)
-            shard = self._shard(number)
+            shard, used = self._shard(number), self._api
             step = jobs.next_step(shard)
             try:
                 if step == "rest":
@@ -151,9 +157,11 @@ class Run:
                 if policy.passing(exc) and (self._cancelling or self._leaving):
                     self.view.trouble(exc)
                     continue
+                if used is not None and self._another_key_than(used):
+                    continue
                 for path in self._ledger.results(self.job_id, shard.number):  # of two files, one may be here
                     await asyncio.to_thread(self.rows.collect, shard.number, path)
-                self._give_up(shard, exc)
+                self._give_up(self._shard(number), exc)
                 return
             except Exception as exc:
                 log.debug("a shard broke", exc_info=True)
@@ -166,12 +174,14 @@ class Run:
                 return
             if shard.state == "cut" and shard.file_id is None and (known := await self._uploaded(shard)):
                 # A ledger was lost: the search tells whether there is a batch, too.
-                self._note(shard, state="creating", file_id=known)
+                self._in_sight.add(shard.number)
+                self._note(shard, state="creating", file_id=known, key_fingerprint=self._key)
                 return
             self._note(shard, state="uploading")
             path = self._ledger.shard_path(self.job_id, shard.number)
             name = policy.file_name(self._job, shard)
             file_id = await self._again(lambda api: api.upload(path, name))
+            self._in_sight.add(shard.number)
             self._note(shard, state="uploaded", file_id=file_id)
 
     async def _uploaded(self, shard: Shard) -> str | None:
@@ -190,7 +200,7 @@ class Run:
         job, api = self._job, self._connected()
         waits = iter((0.5, 1.0, 2.0, 4.0, 8.0))  # a file may not be visible at once after its upload
         while not (self._cancelling or self._leaving):
-            self._note(shard, state="creating")
+            self._note(shard, state="creating", key_fingerprint=self._key)
             try:
                 metadata = {"groq_magic": policy.tag(job, shard)}
                 batch = await api.create_batch(shard.file_id or "", job.window, metadata)
@@ -206,7 +216,11 @@ class Run:
                     self.view.trouble(exc)
                     return
                 self._note(shard, state="uploaded")
-                unseen = exc.status == 400 and "file" in exc.message.lower()
+                unseen = exc.status in (400, 404) and "file" in exc.message.lower()
+                if unseen and shard.number not in self._in_sight:
+                    # An earlier run's: uploaded with a key of another account, or gone since.
+                    self._note(shard, state="cut", file_id=None)
+                    return
                 passing = exc.status in (408, 429)
                 wait = 10.0 if passing else next(waits, None) if unseen else None
                 if wait is None:
@@ -231,7 +245,8 @@ class Run:
                 await self._pause(jobs.ask_again_s(age_s))
                 return
             except Refused as exc:
-                if exc.status in (401, 403) or (exc.status == 404 and age_s > NEW_BATCH_S):
+                late = age_s > NEW_BATCH_S or self._another_key_made(shard)
+                if exc.status in (401, 403) or (exc.status == 404 and late):
                     raise
                 self.view.trouble(exc)
                 await self._pause(exc.retry_after_s or jobs.ask_again_s(age_s))
@@ -316,6 +331,8 @@ class Run:
             if found:
                 await self._adopt(shard, found)
                 return
+            if self._another_key_made(shard):  # the list proves something only if it is of the same account
+                await self._again(lambda api: api.file_size(shard.file_id or ""), despite_cancel=True)
             if surely_at is not None and time.monotonic() >= surely_at:
                 self._note(shard, state="uploaded")
                 return
@@ -436,9 +453,28 @@ class Run:
         assert self._api is not None, "a step that talks to the service runs only once connected"
         return self._api
 
+    def _another_key_than(self, used: Groq) -> bool:
+        """Whether there is another key by now than the one that was refused; it is in use then."""
+        if self._connected() is used and not self._leaving:
+            with suppress(GroqMagicError):  # no key at all, or one for another service
+                api, poller = self._connect()
+                if api.service.key != used.service.key:
+                    self._api, self._poller = api, poller
+        return self._connected() is not used
+
+    @property
+    def _key(self) -> str:
+        return self._connected().service.key_fingerprint
+
+    def _another_key_made(self, shard: Shard) -> bool:
+        return policy.made_with(self._job, shard) != self._key
+
+    def _advice(self, exc: Refused, shard: Shard | None = None) -> str:
+        return policy.advice(exc, self._job, self._connected().service, shard)
+
     def _give_up(self, shard: Shard, exc: Refused) -> None:
         """A refusal that trying again cannot mend: what was sent stays as it is, the rest is not sent."""
-        said = policy.advice(exc, self._job, self._connected().service)
+        said = self._advice(exc, shard)
         if jobs.next_step(self._shard(shard.number)) in ("upload", "create"):
             self._ledger.update_shard(shard, state="refused", reason=exc.message)
             if all(jobs.next_step(other) == "rest" for other in self._ledger.shards(self.job_id)):
@@ -451,11 +487,11 @@ class Run:
         log.debug("a run ended early", exc_info=exc)
         said = redact(str(exc) or repr(exc))
         with suppress(LedgerError):
-            if isinstance(exc, Refused) and self._api is not None:
-                said = policy.advice(exc, self._job, self._api.service)
-            self._not_sent(said)
+            refused = exc if isinstance(exc, Refused) and self._api is not None else None
+            self._not_sent(self._advice(refused) if refused else said)
             for shard in self._ledger.shards(self.job_id):
-                self._settle(shard, MISSING, "stopped", said)
+                why = self._advice(refused, shard) if refused else said + policy.stays(shard)
+                self._settle(shard, MISSING, "stopped", why)
             return
         # The ledger cannot be read, so nothing is claimed about what was sent.
         for number in self.rows.open_shards():
@@ -548,14 +584,18 @@ async def _size_of(api: Groq, file_id: str) -> int:
 
 
 def _a_few_times(ask: Callable[[Groq], Awaitable[T]]) -> Callable[[Groq], Awaitable[T]]:
-    """Asks for a list; raises _NoList where it is refused, or has not come after `SEARCHES` times."""
+    """Asks for a list; raises _NoList where it is refused, or has not come after `SEARCHES` times.
+
+    To a key that is not welcome at all nothing is said of the list: that is raised as it is.
+    """
     tries = iter(range(SEARCHES))
 
     async def asked(api: Groq) -> T:
         try:
             return await ask(api)
         except (NoReply, Refused) as exc:
-            if not policy.passing(exc) or next(tries, None) is None:
+            welcome = not (isinstance(exc, Refused) and exc.status == 401)
+            if welcome and (not policy.passing(exc) or next(tries, None) is None):
                 raise _NoList(exc.message) from exc
             raise
 

@@ -115,19 +115,44 @@ def wait_s(state: tenacity.RetryCallState) -> float:
     return asked or tenacity.wait_exponential_jitter(initial=1, max=60)(state)
 
 
-def advice(exc: Refused, job: Job, service: Service) -> str:
-    """What a lasting refusal means for the user, and what to do."""
+def advice(exc: Refused, job: Job, service: Service, shard: Shard | None = None) -> str:
+    """What a lasting refusal means for the user: what happened, what stays, what to type next."""
+    place, key, there = service.place_first, f"key from {service.key_from}", stays(shard)
     if exc.code == "not_available_for_plan":
-        return (
-            "This key's plan has no Batch API (Groq's Developer plan has: "
-            "https://console.groq.com/settings/billing). Its single requests still work, and "
-            f"%groq sandbox tries this out without Groq. {exc.message}"
+        said = (
+            f"The {key} works for chat, but its plan has no Batch API (Groq's Developer plan has: "
+            f"https://console.groq.com/settings/billing).{there} With that plan, or another key, run the "
+            "cell again; %groq sandbox tries it out without Groq."
         )
-    if exc.status == 401:
-        return f"{service.place_first} does not accept the key from {service.key_from}. {exc.message}"
-    if exc.status == 404 and job.key_fingerprint != service.key_fingerprint:
-        return (
-            f"{exc.message} The key with fingerprint {job.key_fingerprint} made this batch; "
-            f"the one in use is {service.key_fingerprint}."
+    elif exc.status == 401:
+        whose = "another key of its account" if there else "another key"
+        said = f"{place} does not accept the {key}.{there} Set {whose} and run the cell again."
+    elif exc.status == 403:
+        said = f"{place} does not allow this to the {key}.{there} With one that may, run the cell again."
+    elif exc.status == 404 and shard and jobs.next_step(shard) not in ("upload", "create"):
+        maker, mine = made_with(job, shard), service.key_fingerprint
+        what = shard.batch_id or "the file of these prompts"
+        if maker == mine:
+            return exc.message
+        said = (
+            f"The key with fingerprint {maker} made {what}; the {key} ({mine}) is none of its account's. "
+            "Set one that is and run the cell again."
         )
-    return exc.message
+    else:
+        return exc.message
+    return f"{said} ({exc.message})"
+
+
+def made_with(job: Job, shard: Shard) -> str:
+    """The fingerprint of the key that asked for the shard's batch, or would have."""
+    return shard.key_fingerprint or job.key_fingerprint
+
+
+def stays(shard: Shard | None) -> str:
+    """What is at the service all the same, as a further sentence; empty where nothing is."""
+    step = jobs.next_step(shard) if shard else "rest"
+    if shard and step == "watch":
+        return f" {shard.batch_id} runs on, and nothing is lost."
+    if shard and step == "collect":
+        return f" {shard.batch_id} has ended, and its answers are kept there."
+    return " Whether there is a batch is not known yet, and none is made twice." if step == "search" else ""

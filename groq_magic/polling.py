@@ -15,7 +15,7 @@ from groq_magic import wire
 from groq_magic.api import IDS_AT_ONCE, Groq
 from groq_magic.errors import ApiError, NoReply, Refused
 
-_NO_LIST = (400, 404, 405)  # how a service answers that has no such list
+_NO_LIST = (400, 403, 404, 405)  # how a service answers that has no such list, or none for this key
 
 log = logging.getLogger("groq_magic")
 

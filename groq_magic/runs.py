@@ -147,10 +147,12 @@ def ensure(job: Job, service: Callable[[], Service], *, new: bool = False) -> Ru
     with _lock:
         run = _runs.get(job.job_id)
         if run is not None and not run.rows.done:
+            run.use(lambda: connect(service()))  # there may be another key by now
             return run
         loans = book.loans(job.job_id)
         if run is not None and _complete(book.shards(job.job_id)):
-            if len(run.rows.lent) == len(loans) and all(lender.rows.done for lender in run.lenders):
+            heard = len(run.rows.lent) == len(loans) and all(lender.rows.done for lender in run.lenders)
+            if heard and at_rest(job.job_id):
                 return run
             rows, view = run.rows, run.view
             lenders = [ensure(book.job(loan.lender), service) for loan in loans]

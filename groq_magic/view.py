@@ -137,6 +137,10 @@ class View:
             return jobs.status(shards, phase)
         if phase == "done":
             counts = self._rows.counts()
+            lenders = {lent.lender.job_id for lent in self._rows.lent}
+            theirs = [shard for job_id in lenders for shard in self._ledger.shards(job_id)]
+            if counts["missing"] and any(map(jobs.left_behind, [*shards, *theirs])):
+                return "not collected"
             ends = [word for word in ("missing", "expired", "cancelled") if counts[word]]
             return {"missing": "completed"}.get(ends[0], ends[0]) if ends else "completed"
         open_now = [self._rows.lent[place].lender.job_id for place in sorted(self._rows.waiting)]

@@ -347,7 +347,7 @@ def as_version_2(db: sqlite3.Connection) -> None:
     db.execute("DROP INDEX loans_by_lender")
     db.execute("ALTER TABLE jobs RENAME COLUMN samples TO sample")
     db.execute("ALTER TABLE jobs DROP COLUMN origin")
-    for column in ("prompt_tokens", "completion_tokens"):
+    for column in ("prompt_tokens", "completion_tokens", "key_fingerprint"):
         db.execute(f"ALTER TABLE shards DROP COLUMN {column}")
     db.execute("PRAGMA user_version=2")
 

@@ -435,6 +435,7 @@ def test_a_poll_that_is_not_allowed_ends_with_what_to_do(status: int, line: Line
     line.on(POLL, refuses(status, "Not with this key.", "invalid_api_key"))
     answers = submit(*echoes(2)).wait(WAIT_S)
     assert ends(answers) == [("missing", "invalid_api_key")] * 2
+    assert f"{answers.batch_ids[0]} runs on, and nothing is lost." in str(answers[0].error)
     assert answers.status == "not collected"
     assert submit(*echoes(2)).wait(WAIT_S).texts == numbers(2)
     assert line.count(CREATE) == 1

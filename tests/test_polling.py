@@ -138,7 +138,7 @@ def test_a_service_that_ignores_id_is_asked_about_each_batch() -> None:
     run(rounds())
 
 
-@pytest.mark.parametrize("status", [400, 404, 405])
+@pytest.mark.parametrize("status", [400, 403, 404, 405])
 def test_a_service_without_a_list_is_asked_about_each_batch(status: int) -> None:
     """Where the list is refused as such, it is nobody's error: the batches are asked about one by one."""
     desk = Desk("batch_1", "batch_2")

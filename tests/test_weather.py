@@ -19,12 +19,12 @@ from typing import Any
 import httpx
 import pytest
 
-from groq_magic import api, client, pipeline, prompts
+from groq_magic import api, client, ledger, pipeline, prompts, services
 from groq_magic import job as jobs
 from groq_magic.answers import Answer, Answers
-from groq_magic.client import Settings
 from groq_magic.errors import StillRunning
 from groq_magic.job import Shard
+from groq_magic.settings import Settings
 from tests import offline
 from tests.desk import KEY, create_body, lines_of
 from tests.proxy import FAULTS, KINDS, Schedule, proxy
@@ -65,7 +65,7 @@ Services = Callable[[int], str]
 
 
 @pytest.fixture(scope="module")
-def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
     """Sandboxes by number; one runs until another is asked for."""
     with contextlib.ExitStack() as running:
         urls: dict[int, str] = {}
@@ -114,14 +114,14 @@ class Cell:
     def run(self) -> Answers:
         """The answers of a client that was started now."""
         offline.restart()
-        client.use_sandbox(self._line)
+        services.use_sandbox(self._line)
         asked = prompts.from_source(list(self.wanted))
         self.answers = client.send(asked, Settings(shard_rows=self.rows), name="answers")
         return self.answers
 
     def shards(self) -> list[Shard]:
         """What the ledger says of them."""
-        return client.ledger().shards(self.answers.job_id)
+        return ledger.current().shards(self.answers.job_id)
 
     def until_later(self) -> None:
         """Waits until some more requests have met the weather."""
@@ -152,7 +152,7 @@ class Cell:
         step = jobs.next_step(shard)
         if shard.state == "unsure":  # until the run takes it up again, the word is from the run before
             return self.answers[shard.first_row].status == "pending"
-        if step == "watch" and client.ledger().job(shard.job_id).cancel_requested_at is not None:
+        if step == "watch" and ledger.current().job(shard.job_id).cancel_requested_at is not None:
             return shard.status not in jobs.ENDED | {"cancelling"}
         return step in ("upload", "create", "search")
 
@@ -220,18 +220,18 @@ def check(cell: Cell) -> None:
 
 @pytest.mark.usefixtures("hurry")
 @pytest.mark.parametrize("seed", [seed for seed in SEEDS if seed % 3])
-def test_every_answer_arrives_once_in_any_weather(seed: int, services: Services, tmp_path: Path) -> None:
+def test_every_answer_arrives_once_in_any_weather(seed: int, shared: Services, tmp_path: Path) -> None:
     """Each prompt has its answer or its reason, of one batch; what was made twice was cancelled unpaid."""
-    with cell_in_the_weather(seed, services(seed // SEEDS_A_SANDBOX), tmp_path) as cell:
+    with cell_in_the_weather(seed, shared(seed // SEEDS_A_SANDBOX), tmp_path) as cell:
         cell.run()
         check(cell)
 
 
 @pytest.mark.usefixtures("hurry")
 @pytest.mark.parametrize("seed", [seed for seed in SEEDS if not seed % 3])
-def test_a_run_left_in_bad_weather_goes_on_in_it(seed: int, services: Services, tmp_path: Path) -> None:
+def test_a_run_left_in_bad_weather_goes_on_in_it(seed: int, shared: Services, tmp_path: Path) -> None:
     """A client that is left at any moment and started again loses no answer, and asks for none again."""
-    with cell_in_the_weather(seed, services(seed // SEEDS_A_SANDBOX), tmp_path) as cell:
+    with cell_in_the_weather(seed, shared(seed // SEEDS_A_SANDBOX), tmp_path) as cell:
         cell.run()
         for _ in range(2):
             cell.until_later()
@@ -242,10 +242,10 @@ def test_a_run_left_in_bad_weather_goes_on_in_it(seed: int, services: Services, 
 @pytest.mark.usefixtures("hurry")
 @pytest.mark.parametrize(("seed", "state"), CANCELS)
 def test_a_cancel_is_carried_out_in_any_weather(
-    seed: int, state: str, services: Services, tmp_path: Path
+    seed: int, state: str, shared: Services, tmp_path: Path
 ) -> None:
     """After a cancel amid the sending no batch is left that would be paid, and every row says so."""
-    with cell_in_the_weather(seed, services(-1 - seed // SEEDS_A_SANDBOX), tmp_path) as cell:
+    with cell_in_the_weather(seed, shared(-1 - seed // SEEDS_A_SANDBOX), tmp_path) as cell:
         answers = cell.run()
         offline.until(lambda: any(shard.state == state for shard in cell.shards()))
         answers.cancel()
@@ -294,18 +294,18 @@ def named(url: str, name: str) -> list[str]:
 
 
 @pytest.mark.parametrize("fault", ["", *FAULTS])
-def test_the_proxy_does_what_its_table_says(fault: str, services: Services) -> None:
+def test_the_proxy_does_what_its_table_says(fault: str, shared: Services) -> None:
     """The service gets the request as often as the fault's row says, and the client gets what it says."""
     row = FAULTS.get(fault)
-    url, name = services(-1), f"{fault or 'pass'}.jsonl"
+    url, name = shared(-1), f"{fault or 'pass'}.jsonl"
     with proxy(url, lambda kind: fault) as line:
         assert upload(line, name) == (row.then if row else "reply")
     assert len(named(url, name)) == (row.times if row else 1)
 
 
-def test_a_late_create_is_not_in_the_list_that_comes_first(services: Services) -> None:
+def test_a_late_create_is_not_in_the_list_that_comes_first(shared: Services) -> None:
     """What is late is done only after a list has been read without it, and before the next one."""
-    url = services(-1)
+    url = shared(-1)
     upload(url, "for a late create.jsonl")
     [file_id] = named(url, "for a late create.jsonl")
     with proxy(url, lambda kind: "late" if kind == "create" else "") as through, to(through) as line:
@@ -315,9 +315,9 @@ def test_a_late_create_is_not_in_the_list_that_comes_first(services: Services) -
     assert [sum(batch["input_file_id"] == file_id for batch in each) for each in lists] == [0, 1]
 
 
-def test_the_proxy_hides_no_fault_of_the_sandbox(services: Services) -> None:
+def test_the_proxy_hides_no_fault_of_the_sandbox(shared: Services) -> None:
     """What the sandbox resets, answers by half or with a page is so for the client, too."""
-    url = services(-1)
+    url = shared(-1)
     with proxy(url, lambda kind: "") as line:
         for fault, gets in (("reset", "reset"), ("reset_reply", "half"), ("garbage", "page 200")):
             arm(url, fault, on="POST /files")

@@ -222,7 +222,9 @@ class Rows:
                 state, mine = other.status[there], self.status[here]
                 if state == PENDING or (retried and state != OK):
                     continue
-                if not (_better(state, mine) if lent.retry else mine == PENDING):
+                # What was not there before may be now: then with another key, or after a search.
+                new = mine == PENDING or (mine == MISSING and state != MISSING)
+                if not (_better(state, mine) if lent.retry else new):
                     continue
                 if mine not in (PENDING, OK, CUT):
                     self._uncount(here)
