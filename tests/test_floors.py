@@ -115,6 +115,7 @@ def test_the_sandbox_shares_nothing_with_the_client() -> None:
         ("import groq_magic.client", ("IPython", "ipywidgets", *FRAMES)),
         ("from groq_magic import Answers, attach, batches, submit", ("IPython", "ipywidgets", *FRAMES)),
         ("import groq_magic.magics", FRAMES),
+        ("import groq_magic.sandbox", ("jsonschema", "uvicorn")),
     ],
 )
 def test_an_import_brings_only_what_it_needs(statement: str, without: tuple[str, ...]) -> None:

@@ -14,7 +14,6 @@ import zlib
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from . import shaped
 from .models import DECOMMISSIONED, HEARS, MODELS, SEES, STRICT
 from .refusals import error_object
 from .rules import Rules
@@ -279,6 +278,8 @@ def _format_fault(body: dict[str, Any]) -> RowError | None:
     if asked.get("strict") and body["model"] not in STRICT:
         said = f"The model `{body['model']}` does not support `strict` in response_format"
         return invalid(said, "response_format")
+    from . import shaped  # jsonschema may take seconds to import, and most requests have no schema
+
     schema = schema_of(wanted)
     try:
         fault = shaped.strict_fault(schema) if asked.get("strict") else ""

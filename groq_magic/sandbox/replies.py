@@ -15,7 +15,6 @@ from . import bodies
 from .bodies import CHAT, RowError, error, limit_of, number_of, prompt_of, prompt_tokens, tokens, wants_json
 from .faults import MARKS
 from .rules import Rules
-from .shaped import fitting
 
 _SENTENCES = (
     "your prompt begins with “{head}”.",
@@ -154,6 +153,8 @@ def _content(body: dict[str, Any], marks: frozenset[str], prompt: str) -> str:
     if wants_json(body):
         wanted = body["response_format"]
         if wanted["type"] == "json_schema":
+            from .shaped import fitting  # see `bodies`
+
             return fitting(bodies.schema_of(wanted), number_of(prompt))
         return msgspec.json.encode({"sandbox": _sentence(prompt)}).decode()
     return f"Sandbox reply, no model was asked: {_sentence(prompt)}"
