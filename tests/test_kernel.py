@@ -84,12 +84,15 @@ def test_an_interrupt_stops_only_the_waiting(kernel: Kernel) -> None:
     assert kernel.run(ALL_THERE).stdout == "3 True\n"
 
 
-def test_a_mistake_is_answered_in_one_paragraph_and_stops_run_all(kernel: Kernel) -> None:
+def test_a_mistake_is_answered_in_one_paragraph_and_stops_run_all(kernel: Kernel, tmp_path: Path) -> None:
     """A bad cell ends in one `error` output without a traceback, binds nothing, and no queued cell runs."""
     ready(kernel)
-    bad, after = kernel.wait_for(
-        [kernel.send("%%groq_batch 1x\nName a colour."), kernel.send("print('ran')")]
-    )
+    queued = tmp_path / "queued"
+    until = f"import os, time\nwhile not os.path.exists({str(queued)!r}): time.sleep(0.01)"
+    cells = (until, "%%groq_batch 1x\nName a colour.", "print('ran')")
+    sent = [kernel.send(cell) for cell in cells]
+    queued.touch()
+    _, bad, after = kernel.wait_for(sent)
     assert (bad.status, after.status) == ("error", "aborted")
     (error,) = bad.errors
     shown = plain("\n".join(error["traceback"])).strip()

@@ -12,7 +12,7 @@ from groq_magic.errors import InputError
 from groq_magic.prompts import Prompts
 from groq_magic.settings import Settings
 from groq_magic.shards import Form
-from tests.line import CREATE, WAIT_S, Line, echoes, ends, forget, line, pauses, submit
+from tests.line import CREATE, POLL, WAIT_S, Line, echoes, ends, forget, line, pauses, replaced, submit
 from tests.test_reuse import last, no_late_files, sent
 
 __all__ = ["line", "no_late_files", "pauses"]  # fixtures
@@ -155,6 +155,18 @@ def test_repeats_of_what_failed_fail_alike_and_are_retried_once(line: Line) -> N
     answers.wait(WAIT_S)
     assert answers.texts[:3] == ["abcdefgh"] * 3
     assert uploads == [2, 1]
+
+
+def test_a_failure_that_was_mended_is_one_for_none_of_its_rows(line: Line) -> None:
+    """Once the first of equal rows has its answer, nothing is counted against any of them."""
+    nothing = {"completed": 0, "failed": 0, "total": 2}
+    ended = {"output_file_id": None, "error_file_id": None, "request_counts": nothing}
+    line.on(POLL, replaced(status="expired", **ended))
+    asked = [f"[[echo]]{letter}" for letter in "aabb"]
+    answers = submit(*asked, unique=True).wait(WAIT_S)
+    assert last(answers).problems[0].count == 4
+    answers = submit(*asked, unique=True).wait(WAIT_S)
+    assert (answers.texts, last(answers).problems) == (list("aabb"), ())
 
 
 def test_unique_takes_what_was_asked_before(line: Line) -> None:
