@@ -106,6 +106,13 @@ def test_its_answers_serve_later_submissions(tool: Tool, line: Line) -> None:
     assert len(ledger.current().jobs()) == 2
 
 
+def test_two_batches_over_equal_prompts_are_two(tool: Tool) -> None:
+    """Each id has the answers of its own batch."""
+    first, second = (tool.batch(theirs("[[echo]]a")) for _ in range(2))
+    found = [client.attach(batch_id, "found").wait(WAIT_S) for batch_id in (first, second)]
+    assert [answers.batch_ids for answers in found] == [[first], [second]]
+
+
 def test_what_failed_in_it_can_be_retried(tool: Tool, line: Line) -> None:
     """A retry asks its prompts again, in a batch of ours."""
     answers = client.attach(tool.batch(theirs("[[cut]][[echo]]abcd", max_completion_tokens=30)), "found")

@@ -172,6 +172,14 @@ def test_what_was_never_sent_is_nobodys_answer(line: Line) -> None:
     assert uploads == [2]
 
 
+def test_what_was_put_down_a_moment_ago_is_not_sent_beside_it(line: Line) -> None:
+    """A job that somebody is about to send lends its rows, before anybody holds its lock."""
+    uploads = sent(line)
+    stranded(line, *echoes(5))
+    assert submit("[[echo]]1", "[[echo]]7").wait(WAIT_S).texts == ["1", "7"]
+    assert sorted(uploads) == [1, 5]
+
+
 @pytest.mark.usefixtures("long_ago")
 def test_what_others_asked_meanwhile_is_not_sent_twice(line: Line) -> None:
     """A submission taken up late sends only the rows that nobody has asked since."""
