@@ -154,7 +154,8 @@ class Snapshot:
 
     `phase` is "sending", "at_groq", "collecting", "done" or "not_sent". `status` is Groq's word for the
     batches taken together; `counts` covers every answer status, and its values sum to `prompts`.
-    `served` is how many rows the service says it has done, ahead of what has been downloaded.
+    `served` is how many rows the service says it has done, ahead of what has been downloaded; `again_done`
+    the same of the rows that are asked `again`.
     """
 
     job_id: str
@@ -185,6 +186,7 @@ class Snapshot:
     reused_from: float | None = None
     repeats: int = 0
     again: int = 0
+    again_done: int = 0
     go_on: str = ""
     problems: tuple[Problem, ...] = ()
     first_prompt: str = ""

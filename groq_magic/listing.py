@@ -25,7 +25,8 @@ _ASK_S = 10.0
 class Entry:
     """One batch, or the batches of one submission. Times are epoch seconds, `cost` USD (None: not known).
 
-    `job_id` is None for a batch that only the service knows; `reused` rows are answered by earlier batches.
+    `job_id` is None for a batch that only the service knows; `reused` rows are answered by earlier batches,
+    `repeats` by another row.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Entry:
     answered: int
     failed: int
     reused: int
+    repeats: int
     status: str
     created_at: float
     place: str
@@ -51,6 +53,7 @@ class Entry:
                 (self.reused, "reused"),
                 (self.answered, "answered"),
                 (self.failed, "failed"),
+                (self.repeats, "repeated"),
             )
             if n
         ]
@@ -112,11 +115,14 @@ class Listing(Sequence[Entry]):
         after = "".join(f"<p>{escape(said)}</p>" for said in self._after())
         if not self._entries:
             return f"<p>{escape(self._text())}</p>"
-        left = 'style="text-align:left"'
+        left, whole = 'style="text-align:left"', 'style="text-align:left;white-space:nowrap"'
         head = "".join(f"<th {left}>{escape(word)}</th>" for word in _HEAD)
         rows = "".join(
             "<tr>"
-            + "".join(f"<td {left}>{escape(cell)}</td>" for cell in row[:-1])
+            + "".join(
+                f"<td {whole if word in _ON_ONE_LINE else left}>{escape(cell)}</td>"
+                for word, cell in zip(_HEAD[:-1], row, strict=False)
+            )
             + f"<td {left}><code>{escape(row[-1])}</code></td></tr>"
             for row in self._rows()
         )
@@ -127,6 +133,7 @@ class Listing(Sequence[Entry]):
         return {"text/plain": self._text(), "text/html": self._html()}
 
 
+_ON_ONE_LINE = ("age", "status", "cost")
 _HEAD = ("name", "age", "status", "prompts", "cost", "where", "to take it up")
 
 
@@ -189,10 +196,10 @@ def _of_job(job: Job, shards: list[Shard], name: str | None) -> Entry:
     found = tuple(shard.batch_id for shard in shards if shard.batch_id)
     asked, answered = (sum(getattr(s, f"{kind}_tokens") for s in shards) for kind in ("prompt", "completion"))
     word = name or (found[0] if len(found) == 1 else job.job_id)
-    called = name or job.name
-    retry = " (retry)" if job.origin == "retry" else ""
+    retry, called = job.origin == "retry", name or job.name
+    to_be = f"{job.name}_retry" if retry and job.name else job.name or "answers"
     return Entry(
-        name=f"{called}{retry}",
+        name=f"{called} (retry)" if retry else called,
         job_id=job.job_id,
         batch_ids=found,
         model=job.model,
@@ -200,11 +207,12 @@ def _of_job(job: Job, shards: list[Shard], name: str | None) -> Entry:
         answered=sum(shard.completed for shard in shards),
         failed=sum(shard.failed for shard in shards),
         reused=sum(len(loan.rows) for loan in book.loans(job.job_id) if loan.kind == "reuse"),
+        repeats=len(repeats.rows) if (repeats := book.repeats(job.job_id)) else 0,
         status=status(job, shards),
         created_at=job.created_at,
         place=keys.badge(job.service, job.base_url),
         cost=_cost(job, asked, answered),
-        take_up=f"%groq attach {word}" if name else f"%groq attach {word} {job.name or 'answers'}",
+        take_up=f"%groq attach {word}" if name else f"%groq attach {word} {to_be}",
     )
 
 
@@ -224,6 +232,7 @@ def _of_service(batch: Batch, place: str) -> Entry:
         answered=batch.completed or 0,
         failed=batch.failed or 0,
         reused=0,
+        repeats=0,
         status=batch.status.replace("_", " "),
         created_at=batch.created_at or 0.0,
         place=place,

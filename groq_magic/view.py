@@ -128,6 +128,7 @@ class View:
             first_prompt=self._read_first_prompt(),
             first_answers=self._read_first_answers() if phase == "done" else (),
             samples=job.samples,
+            again_done=sum(shard.completed + shard.failed for shard in self._awaited(retried=True)),
             history=tuple(self._history),
         )
 
@@ -143,9 +144,13 @@ class View:
                 return "not collected"
             ends = [word for word in ("missing", "expired", "cancelled") if counts[word]]
             return {"missing": "completed"}.get(ends[0], ends[0]) if ends else "completed"
-        open_now = [self._rows.lent[place].lender.job_id for place in sorted(self._rows.waiting)]
-        others = [shard for job_id in open_now for shard in self._ledger.shards(job_id)]
-        return jobs.status([*shards, *others], phase)
+        return jobs.status([*shards, *self._awaited()], phase)
+
+    def _awaited(self, *, retried: bool = False) -> list[Shard]:
+        """The shards of other jobs whose answers are waited for; or of those alone that ask once more."""
+        waiting = [self._rows.lent[place] for place in sorted(self._rows.waiting)]
+        job_ids = [lent.lender.job_id for lent in waiting if lent.retry or not retried]
+        return [shard for job_id in job_ids for shard in self._ledger.shards(job_id)]
 
     def _trouble_text(self) -> str | None:
         if self._trouble is None:

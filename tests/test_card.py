@@ -107,6 +107,13 @@ STATES: list[tuple[str, Snapshot, list[str]]] = [
         replace(RUNNING, reused=990, reused_from=AT - 86_400),
         ["990 of them were asked for on", "are not sent again; 10 are."],
     ),
+    (
+        "asked again",
+        replace(RUNNING, again=40, again_done=12, go_on="%groq attach answers goes on"),
+        ["40 are asked again (12 done so far); the other 960 stay as they are."],
+    ),
+    ("repeats", replace(RUNNING, repeats=3), ["3 prompts repeat others: --unique sends equal ones once."]),
+    ("samples", replace(RUNNING, samples=5), ["200 prompts × 5"]),
     ("completed", DONE, ["✓ completed", "1,000 answered", "all of them: answers.to_pandas() batch_01"]),
     (
         "completed with failures",

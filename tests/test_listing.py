@@ -12,6 +12,7 @@ from tests.line import (
     WAIT_S,
     Gate,
     Line,
+    Seen,
     echoes,
     forget,
     line,
@@ -33,6 +34,7 @@ AN_ENTRY = Entry(
     answered=1_190,
     failed=4,
     reused=10,
+    repeats=0,
     status="in progress",
     created_at=1_790_000_000.0,
     place="api.groq.com",
@@ -61,13 +63,13 @@ def client_batches() -> Listing:
 
 def test_what_the_service_says_now_counts(line: Line) -> None:
     """A batch that nobody watches any more is shown as the service has it, not as the ledger last heard."""
-    line.on(POLL, gate := Gate())
-    submit(*echoes(3))
-    assert gate.arrived.wait(WAIT_S)
-    gate.opened.set()
+    line.on(POLL, *[refuses(503, "busy")] * 10_000)
+    answers = submit(*echoes(3))
+    Seen(answers).until(lambda now: now.trouble is not None and now.phase == "at_groq")
     service = services.current()
     forget()
     services._chosen = service
+    line._acts.clear()
     (entry,) = client_batches()
     assert (entry.status, entry.answered) == ("completed", 3)
 
@@ -90,6 +92,13 @@ def test_reused_rows_and_retries_are_told_apart(line: Line) -> None:
     entries = {entry.name: entry for entry in client_batches()}
     assert entries.keys() == {"answers", "more", "more (retry)"}
     assert (entries["more"].prompts, entries["more"].counts) == (2, "2: 1 reused, 1 answered")
+    assert entries["more (retry)"].take_up.endswith(" more_retry")  # not over the whole
+
+
+def test_rows_that_repeat_others_are_counted(line: Line) -> None:
+    """With --unique the numbers still add up."""
+    submit(*["[[echo]]a"] * 3, "[[echo]]b", unique=True).wait(WAIT_S)
+    assert [entry.counts for entry in client_batches()] == ["4: 2 answered, 2 repeated"]
 
 
 def test_where_the_service_does_not_answer_the_ledger_is_shown(line: Line) -> None:

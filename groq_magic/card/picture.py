@@ -219,7 +219,8 @@ def _reused(s: Snapshot) -> str:
     """What was not sent now, and what was."""
     if s.again:
         kept = f"; the other {s.prompts - s.again:,} stay as they are" if s.again < s.prompts else ""
-        return f"{s.again:,} {'is' if s.again == 1 else 'are'} asked again{kept}."
+        so_far = f" ({s.again_done:,} done so far)" if s.again_done and not s.done else ""
+        return f"{s.again:,} {'is' if s.again == 1 else 'are'} asked again{so_far}{kept}."
     if s.reused_from is None:
         return ""
     asked = f"asked for on {_when(s.reused_from or s.created_at)}"
