@@ -2,7 +2,9 @@
 
     python tests/soak.py [--kills 300] [--seed 1]
 
-Run by hand; takes a few seconds for each ten kills. Its last line is the verdict.
+Each set of prompts is cut into files of its own size, grows from one kill to the next, and is asked once or
+twice a prompt; or half of it repeats the other half, and equal prompts are sent once. Run by hand; takes ten
+seconds or so for each ten kills. Its last line is the verdict.
 """
 
 from __future__ import annotations
@@ -30,11 +32,11 @@ import json, sys
 from pathlib import Path
 from groq_magic import client, pipeline, prompts, services, settings
 pipeline.SURE_AFTER_S = 0.5
-url, asked, rows, out = sys.argv[1:]
+url, asked, how, out = sys.argv[1:]
 services.use_sandbox(url)
 source = prompts.from_source(json.loads(asked))
 print("go", flush=True)
-answers = client.send(source, settings.Settings(shard_rows=int(rows)), name="answers")
+answers = client.send(source, settings.Settings(**json.loads(how)), name="answers")
 Path(out).write_text(json.dumps(answers.wait(90).texts))
 """
 FAULTS: list[dict[str, Any]] = [
@@ -60,30 +62,34 @@ class Soak:
 
     def __init__(self, url: str, home: Path, seed: int) -> None:
         self._url, self._home, self._chance = url, home, random.Random(seed)
-        self.kills = self.rounds = self.lost = 0
+        self.kills = self.rounds = self.asked = self.lost = 0
+        self.wanted: collections.Counter[str] = collections.Counter()  # how often each is to be answered
 
     def round(self) -> None:
         """One set of prompts, until every one has its answer."""
         self.rounds += 1
-        asked = [f"[[echo]]{self.rounds} {n}" for n in range(PROMPTS)]
-        rows = str(self._chance.choice([7, 20, 60]))
+        unique, samples = self._chance.choice([(False, 1), (False, 2), (True, 1)])
+        kinds = PROMPTS // 2 if unique else PROMPTS
+        asked = [f"[[echo]]{self.rounds} {n % kinds}" for n in range(PROMPTS)]
+        how = {"shard_rows": self._chance.choice([7, 20, 60]), "samples": samples, "unique": unique}
         out = self._home / f"answers-{self.rounds}.json"
+        size = PROMPTS // 2
         for _ in range(self._chance.randint(2, 8)):
             for fault in self._chance.sample(FAULTS, self._chance.choice([0, 0, 1, 2])):
                 arm(self._url, **fault)
-            if self._killed(asked, rows, out):
-                self.kills += 1
-            else:
-                break
+            size = self._chance.randint(size, PROMPTS)
+            self.kills += self._killed(asked[:size], how, out)
         disarm(self._url)
-        if not out.exists():
-            self._client(asked, rows, out).wait(120)
-        found = json.loads(out.read_text()) if out.exists() else [None] * PROMPTS
-        wanted = [prompt.removeprefix("[[echo]]") for prompt in asked]
+        out.unlink(missing_ok=True)
+        self._client(asked, how, out).wait(120)
+        wanted = [prompt.removeprefix("[[echo]]") for prompt in asked for _ in range(samples)]
+        found = json.loads(out.read_text()) if out.exists() else [None] * len(wanted)
+        self.asked += len(wanted)
+        self.wanted.update(dict.fromkeys(wanted, samples))
         self.lost += sum(text != want for text, want in zip(found, wanted, strict=True))
 
-    def _killed(self, asked: list[str], rows: str, out: Path) -> bool:
-        process = self._client(asked, rows, out)
+    def _killed(self, asked: list[str], how: dict[str, Any], out: Path) -> bool:
+        process = self._client(asked, how, out)
         assert process.stdout is not None
         process.stdout.readline()
         try:
@@ -96,9 +102,9 @@ class Soak:
             process.stdout.close()
         return False
 
-    def _client(self, asked: list[str], rows: str, out: Path) -> subprocess.Popen[str]:
+    def _client(self, asked: list[str], how: dict[str, Any], out: Path) -> subprocess.Popen[str]:
         env = os.environ | {"GROQ_MAGIC_HOME": str(self._home / "ledger"), "PYTHONPATH": str(ROOT)}
-        command = [sys.executable, "-c", WORKER, self._url, json.dumps(asked), rows, str(out)]
+        command = [sys.executable, "-c", WORKER, self._url, json.dumps(asked), json.dumps(how), str(out)]
         return subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True)
 
 
@@ -124,11 +130,10 @@ def main() -> None:
         soak = Soak(url, Path(folder), args.seed)
         while soak.kills < args.kills:
             soak.round()
-            print(f"{soak.kills} kills, {soak.rounds * PROMPTS} prompts, {soak.lost} lost", flush=True)
-        doubled = sum(count - 1 for count in paid(url).values() if count > 1)
+            print(f"{soak.kills} kills, {soak.asked} prompts, {soak.lost} lost", flush=True)
+        doubled = sum((paid(url) - soak.wanted).values())
     took = time.monotonic() - began_at
-    total = soak.rounds * PROMPTS
-    print(f"{soak.kills} kills, {total:,} prompts, {took:.0f} s: {soak.lost} lost, {doubled} doubled")
+    print(f"{soak.kills} kills, {soak.asked:,} prompts, {took:.0f} s: {soak.lost} lost, {doubled} doubled")
 
 
 if __name__ == "__main__":
