@@ -20,12 +20,13 @@ The map, from the top floor down; imports only go down:
     listing     every batch that the ledger or the service knows
     runs        what this process carries: one run a job
     pipeline    THE STORY: shards → upload → batch → poll → answers; policy: what each error means
+    download    a result file, held against what it should be
     foreign     a batch that is not on the ledger becomes a job
     view        snapshots of a job, and who watches
     polling     one poller for many batches      orphans  what the service holds of ours
     services    where prompts go                 reuse    what was asked before, and what is left to send
     api         Groq's endpoints, one coroutine each
-    ledger      every batch we know, on disk; owns every path
+    ledger      every batch we know, on disk; owns every path       versions  its tables, then and now
     job         a job and its shards; what a state means, when to ask again
     settings    what prompts are asked with
     shards      requests → JSONL files within the limits; fingerprints

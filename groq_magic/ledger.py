@@ -29,47 +29,10 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from groq_magic import versions
 from groq_magic.errors import LedgerError
 from groq_magic.job import NEVER_SENT, Job, Loan, Shard
-from groq_magic.shards import Cut, content_of
-
-SCHEMA_VERSION = 3
-
-_SCHEMA = """
-CREATE TABLE jobs (
-    job_id TEXT PRIMARY KEY, created_at REAL NOT NULL, service TEXT NOT NULL, base_url TEXT NOT NULL,
-    key_fingerprint TEXT NOT NULL, notebook TEXT NOT NULL, name TEXT NOT NULL, model TEXT NOT NULL,
-    endpoint TEXT NOT NULL, window TEXT NOT NULL, prompts INTEGER NOT NULL, content TEXT NOT NULL,
-    samples INTEGER NOT NULL, take INTEGER NOT NULL, attempt INTEGER NOT NULL,
-    origin TEXT NOT NULL DEFAULT 'submit', cancel_requested_at REAL, stopped TEXT,
-    UNIQUE (service, content, samples, take, attempt)
-);
-CREATE TABLE shards (
-    job_id TEXT NOT NULL REFERENCES jobs, number INTEGER NOT NULL, state TEXT NOT NULL,
-    first_row INTEGER NOT NULL, lines INTEGER NOT NULL, size INTEGER NOT NULL,
-    prefix TEXT NOT NULL, form TEXT NOT NULL, content TEXT NOT NULL,
-    file_id TEXT, batch_id TEXT, status TEXT, completed INTEGER NOT NULL DEFAULT 0,
-    failed INTEGER NOT NULL DEFAULT 0, created_at REAL, expires_at REAL, ended_at REAL,
-    output_file_id TEXT, error_file_id TEXT, reason TEXT, unanswered INTEGER NOT NULL DEFAULT 0,
-    prompt_tokens INTEGER NOT NULL DEFAULT 0, completion_tokens INTEGER NOT NULL DEFAULT 0,
-    key_fingerprint TEXT, fingerprints BLOB NOT NULL, row_map BLOB,
-    PRIMARY KEY (job_id, number)
-);
-CREATE INDEX shards_by_batch ON shards (batch_id);
-CREATE TABLE seen (job_id TEXT NOT NULL, number INTEGER NOT NULL, word TEXT NOT NULL, at REAL NOT NULL);
-CREATE TABLE names (notebook TEXT NOT NULL, name TEXT NOT NULL, job_id TEXT NOT NULL, at REAL NOT NULL);
-"""
-
-# What version 2 has beyond version 1.
-_LOANS = """
-CREATE TABLE loans (
-    job_id TEXT NOT NULL REFERENCES jobs, lender TEXT NOT NULL REFERENCES jobs, kind TEXT NOT NULL,
-    at REAL NOT NULL, rows BLOB NOT NULL, lender_rows BLOB NOT NULL, ids TEXT,
-    UNIQUE (job_id, lender, kind, rows)
-);
-CREATE INDEX shards_by_form ON shards (form);
-CREATE INDEX loans_by_lender ON loans (lender);
-"""
+from groq_magic.shards import Cut
 
 _CUT_BY_S = 86_400.0
 
@@ -188,54 +151,14 @@ class Ledger:
         self._db.execute("PRAGMA journal_mode=DELETE")
         self._db.execute("PRAGMA synchronous=FULL")
         with self._transaction() as db:
-            version = db.execute("PRAGMA user_version").fetchone()[0]
-            if version > SCHEMA_VERSION:
+            version = versions.written_by(db)
+            if version > versions.NEWEST:
                 raise LedgerError(
                     f"The ledger in {self.home} was written by a newer groq_magic: upgrade this one, "
                     "or set GROQ_MAGIC_HOME to another folder."
                 )
-            if version == 0:
-                for statement in (_SCHEMA + _LOANS).split(";\n"):
-                    db.execute(statement)
-            if version == 1:
-                self._from_1(db)
-            if version in (1, 2):
-                self._from_2(db, version)
-            db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+            versions.carry_over(db, version, self.shard_path)
         (self.home / "ledger.sqlite").chmod(0o600)
-
-    def _from_1(self, db: sqlite3.Connection) -> None:
-        """Version 2: ids begin with the shard's prefix, a shard is known by its content, jobs lend rows."""
-        for column in ("prefix", "form", "content"):
-            db.execute(f"ALTER TABLE shards ADD COLUMN {column} TEXT NOT NULL DEFAULT ''")
-        db.execute("ALTER TABLE shards ADD COLUMN unanswered INTEGER NOT NULL DEFAULT 0")
-        db.execute("ALTER TABLE shards ADD COLUMN row_map BLOB")
-        for statement in _LOANS.split(";\n"):
-            db.execute(statement)
-        found = db.execute("SELECT job_id, number, given_ids, fingerprints FROM shards").fetchall()
-        for job_id, number, given, fingerprints in found:
-            prefix = "" if given else f"{job_id}-{number}-"
-            content = content_of(fingerprints, self.shard_path(job_id, number), prefix)
-            _update(
-                db,
-                "shards",
-                {"prefix": prefix, "content": content},
-                "job_id=? AND number=?",
-                (job_id, number),
-            )
-        db.execute("ALTER TABLE shards DROP COLUMN given_ids")
-
-    def _from_2(self, db: sqlite3.Connection, version: int) -> None:
-        """Version 3: samples are in the fingerprints, a job knows its origin, a shard its tokens and key."""
-        db.execute("ALTER TABLE jobs RENAME COLUMN sample TO samples")
-        db.execute("ALTER TABLE jobs ADD COLUMN origin TEXT NOT NULL DEFAULT 'submit'")
-        retried = "SELECT lender FROM loans WHERE kind='retry'"
-        db.execute(f"UPDATE jobs SET origin='retry' WHERE job_id IN ({retried})")
-        for column in ("prompt_tokens", "completion_tokens"):
-            db.execute(f"ALTER TABLE shards ADD COLUMN {column} INTEGER NOT NULL DEFAULT 0")
-        db.execute("ALTER TABLE shards ADD COLUMN key_fingerprint TEXT")
-        if version == 2:
-            db.execute("CREATE INDEX loans_by_lender ON loans (lender)")
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:

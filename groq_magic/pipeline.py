@@ -18,9 +18,9 @@ from typing import Any, ClassVar, TypeVar
 import filelock
 import tenacity
 
+from groq_magic import download, orphans, policy
 from groq_magic import job as jobs
-from groq_magic import orphans, policy
-from groq_magic.answers import Held, Lent, Rows
+from groq_magic.answers import Lent, Rows
 from groq_magic.answers.reading import CANCELLED, MISSING
 from groq_magic.api import Groq
 from groq_magic.errors import ApiError, GroqMagicError, LedgerError, NoReply, NotSent, Refused, redact
@@ -38,7 +38,6 @@ _heard: ContextVar[int] = ContextVar("heard", default=0)
 log = logging.getLogger("groq_magic")
 
 UPLOADS_AT_ONCE = 4
-DOWNLOADS = 4  # how often a file that broke off, or holds nothing of ours, is fetched again
 SEARCHES = 6  # how often a list is asked for that does not come
 SURE_AFTER_S = 30.0  # two complete lists so far apart prove that a batch is not there
 LATE_FILES_S = 60.0  # how long a batch that has ended may go without naming its answers
@@ -283,39 +282,12 @@ class Run:
 
     async def _collect(self, shard: Shard) -> None:
         for kind, file_id in (("output", shard.output_file_id), ("error", shard.error_file_id)):
-            if file_id and not self._ledger.result_path(self.job_id, shard.number, kind).exists():
-                await self._again(self._download(shard, kind, file_id), despite_cancel=True)
+            path = self._ledger.result_path(self.job_id, shard.number, kind)
+            if file_id and not path.exists():
+                counted = shard.completed if kind == "output" else shard.failed
+                fetched = download.results(file_id, path, self.rows, shard, counted)
+                await self._again(fetched, despite_cancel=True)
         self._note(shard, state="collected")
-
-    def _download(self, shard: Shard, kind: str, file_id: str) -> Callable[[Groq], Awaitable[None]]:
-        """Fetches a result file to the side of its place; only what passes for the results is moved there."""
-        path = self._ledger.result_path(self.job_id, shard.number, kind)
-        side, tries = path.with_name(path.name + ".new"), iter(range(DOWNLOADS))
-        counted = shard.completed if kind == "output" else shard.failed
-        before: tuple[int, Held] | None = None
-
-        async def fetch(api: Groq) -> None:
-            nonlocal before
-            try:
-                size = await api.content(file_id, side)
-                held = await asyncio.to_thread(self.rows.inspect, shard.number, side)
-                whole = await _size_of(api, file_id)
-                wrong, odd = policy.no_results(size, whole, held), policy.oddity(held, counted)
-                # Where the service does not tell the size, what comes twice is all there is.
-                unsure = bool(odd) and not whole and before != (size, held)
-                before = size, held
-                if wrong or unsure:
-                    if next(tries, None) is not None:
-                        raise NoReply(wrong or odd, maybe_done=True)
-                    if wrong:
-                        raise Refused(200, "no_results", f"{wrong} They are still there: run the cell again.")
-                if odd:
-                    log.warning("groq_magic: %s: %s", shard.batch_id, odd)
-                side.replace(path)
-            finally:
-                side.unlink(missing_ok=True)
-
-        return fetch
 
     async def _search(self, shard: Shard) -> None:
         """A create was not answered: its batch is found, or created again where it surely is not there."""
@@ -571,16 +543,6 @@ class Run:
         """Facts about a shard, onto the ledger and then to whoever watches."""
         self._ledger.update_shard(shard, **facts)
         self.view.changed()
-
-
-async def _size_of(api: Groq, file_id: str) -> int:
-    """How many bytes the service says that a file has; 0 where it does not say."""
-    try:
-        return await api.file_size(file_id)
-    except Refused as exc:
-        if policy.passing(exc):
-            raise
-        return 0
 
 
 def _a_few_times(ask: Callable[[Groq], Awaitable[T]]) -> Callable[[Groq], Awaitable[T]]:

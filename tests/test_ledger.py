@@ -16,9 +16,10 @@ import pytest
 from groq_magic import shards
 from groq_magic.errors import InputError, LedgerError
 from groq_magic.job import Job, Loan
-from groq_magic.ledger import SCHEMA_VERSION, Ledger, default_home, new_job_id
+from groq_magic.ledger import Ledger, default_home, new_job_id
 from groq_magic.prompts import Prompts
 from groq_magic.shards import Form
+from groq_magic.versions import NEWEST
 
 
 @pytest.fixture
@@ -252,7 +253,7 @@ def test_a_ledger_of_a_newer_version_is_refused(home: Path) -> None:
     """A file that a newer version wrote is left as it is, with a word on what to do."""
     Ledger(home).close()
     with closing(sqlite3.connect(home / "ledger.sqlite")) as db:
-        db.execute(f"PRAGMA user_version={SCHEMA_VERSION + 1}")
+        db.execute(f"PRAGMA user_version={NEWEST + 1}")
     before = (home / "ledger.sqlite").read_bytes()
     with pytest.raises(LedgerError, match=r"newer groq_magic: upgrade this one, or set GROQ_MAGIC_HOME"):
         Ledger(home)
