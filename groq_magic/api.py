@@ -83,11 +83,13 @@ class Groq:
                 await asyncio.to_thread(os.fsync, file.fileno())
         return size
 
-    async def create_batch(self, file_id: str, window: str, metadata: Mapping[str, str]) -> wire.Batch:
+    async def create_batch(
+        self, file_id: str, endpoint: str, window: str, metadata: Mapping[str, str]
+    ) -> wire.Batch:
         """Asks for a batch over an uploaded file. Not to be repeated after NoReply with `maybe_done`."""
         body = {
             "completion_window": window,
-            "endpoint": wire.CHAT,
+            "endpoint": endpoint,
             "input_file_id": file_id,
             "metadata": dict(metadata),
         }

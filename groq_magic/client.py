@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from array import array
 from collections.abc import Callable, Mapping, Sequence
@@ -15,7 +14,7 @@ from groq_magic import foreign, keys, ledger, loop, prompts, reuse, runs, servic
 from groq_magic.answers import Answers, Rows, Verbs
 from groq_magic.answers.reading import CUT, UNANSWERED
 from groq_magic.errors import InputError, KeyMissing, StillRunning
-from groq_magic.job import NAMELESS, Job, Loan, Snapshot
+from groq_magic.job import NAMELESS, NEVER_SENT, Job, Loan, Snapshot
 from groq_magic.keys import Service
 from groq_magic.ledger import new_job_id
 from groq_magic.pipeline import Run
@@ -143,17 +142,18 @@ def _put_down(
     Where a key is `missing`, that is raised before anything is put down, unless every answer is here.
     """
     book = ledger.current()
-    if (same := book.same(draft)) is not None:
-        if missing is not None and not _answered(same.job_id):
+    with book.submitting():
+        if (same := book.same(draft)) is not None:
+            if missing is not None and not _answered(same.job_id):
+                raise missing
+            return same
+        loans = _loans(draft, cuts, unique=unique)
+        if loans:
+            cuts = reuse.left_over(cuts, loans, folder, shard_rows)
+        lenders = {loan.lender for loan in loans} - {draft.job_id}
+        if missing is not None and (cuts or not all(map(_answered, lenders))):
             raise missing
-        return same
-    loans = _loans(draft, cuts, book, unique=unique)
-    if loans:
-        cuts = reuse.left_over(cuts, loans, folder, shard_rows)
-    lenders = {loan.lender for loan in loans} - {draft.job_id}
-    if missing is not None and (cuts or not all(map(_answered, lenders))):
-        raise missing
-    return book.add(draft, cuts, folder, loans)
+        return book.add(replace(draft, created_at=time.time()), cuts, folder, loans)
 
 
 def _answered(job_id: str) -> bool:
@@ -161,10 +161,10 @@ def _answered(job_id: str) -> bool:
     return runs.at_rest(job_id) and not runs.some_unanswered(job_id)
 
 
-def _loans(draft: Job, cuts: list[shards.Cut], book: ledger.Ledger, *, unique: bool) -> list[Loan]:
+def _loans(draft: Job, cuts: list[shards.Cut], *, unique: bool) -> list[Loan]:
     """The rows of a submission that need not be sent, and who has their answers."""
     repeated = reuse.repeats(draft, cuts) if unique else None
-    found = reuse.find(draft, cuts, book, runs.driven, repeated)
+    found = reuse.find(draft, cuts, ledger.current(), runs.driven, runs.unanswered, repeated)
     return [repeated, *found] if repeated else found
 
 
@@ -203,34 +203,56 @@ def _ask_again(
     if not again:
         return 0
     book, job_id, fields = ledger.current(), new_job_id(), fields or {}
-    before = [book.job(loan.lender).attempt for loan in book.loans(job.job_id) if loan.kind == "retry"]
     with book.cutting(job_id) as folder:
-        cuts = reuse.again(rows, again, folder, job.endpoint, fields)
+        cuts = reuse.again(rows, again, folder, job.endpoint, fields, runs.samples(job))
         draft = replace(
             job,
             job_id=job_id,
             created_at=time.time(),
-            key_fingerprint=services.current().key_fingerprint,
+            key_fingerprint=services.of_job(job).key_fingerprint,
             notebook=ledger.notebook(),
             model=model or job.model,
             prompts=len(again),
-            samples=1,  # each of its rows knows of which sample it is
+            samples=1,  # which ones they are of is known by whose rows they are: `runs.samples`
             origin="retry",
             content=shards.content_hash(cuts),
-            attempt=1 if fields else 1 + max([1, *before]),
+            attempt=1 if fields else 2,
             cancel_requested_at=None,
             stopped=None,
         )
         # What is changed may have been asked before; what is not, is meant to be asked once more.
-        lender = _put_down(draft, cuts, folder, shards.MAX_LINES) if fields else book.add(draft, cuts, folder)
-    _hand_on(
-        job.job_id,
-        Loan(lender.job_id, "retry", time.time(), array("I", again), array("I", range(len(again)))),
-    )
+        put_down = _put_down if fields else _one_more
+        lender = put_down(draft, cuts, folder, shards.MAX_LINES)
+    places = array("I", range(len(again)))
+    with book.submitting():
+        still = book.job(lender.job_id)  # nobody has forgotten it meanwhile
+        _hand_on(job.job_id, Loan(still.job_id, "retry", time.time(), array("I", again), places))
     if fields and lender.job_id != job_id and runs.at_rest(lender.job_id):
         rows = runs.read(lender)
         return _ask_again(lender, rows, [row for row in range(len(again)) if rows.status[row] in UNANSWERED])
     return len(again)
+
+
+def _drop_unsent(job_id: str) -> None:
+    """Retries of a job of which nothing could be sent are forgotten: the next one takes their place."""
+    book = ledger.current()
+    with book.submitting():
+        for loan in book.loans(job_id):
+            states = {shard.state for shard in book.shards(loan.lender)}
+            if loan.kind == "retry" and states and states <= NEVER_SENT and not runs.locked(loan.lender):
+                runs.drop(loan.lender)
+                book.forget(loan.lender)
+
+
+def _one_more(draft: Job, cuts: list[shards.Cut], folder: Path, shard_rows: int) -> Job:
+    """The next attempt at these rows on the ledger; or the one that is under way."""
+    book = ledger.current()
+    with book.submitting():
+        while (same := book.same(draft)) is not None:
+            if not runs.at_rest(same.job_id):
+                return same
+            draft = replace(draft, attempt=draft.attempt + 1)
+        return book.add(replace(draft, created_at=time.time()), cuts, folder)
 
 
 def _hand_on(job_id: str, loan: Loan) -> None:
@@ -260,24 +282,25 @@ def retry(answers: Answers, picked: Sequence[int], **changes: Any) -> int:
     if unknown := [name for name in changes if name not in known]:
         raise InputError(f"retry knows no {unknown[0]!r}; it takes {', '.join(known)}.")
     job = ledger.current().job(answers.job_id)
+    if answers.done:
+        _drop_unsent(job.job_id)
     if not answers.done or not runs.at_rest(job.job_id):
         raise StillRunning("Not all of it has ended: wait for it, or run its cell again, then retry.")
     model = changes.pop("model", None)
     fields = body_options(**changes) | ({"model": model} if model else {})
     rows, most = runs.read(job), fields.get("max_completion_tokens", 0)
 
-    def raised(row: int) -> bool:
-        return bool(most > rows.request(row).body.get("max_completion_tokens", math.inf))
-
-    again = [
-        row
-        for row in sorted({rows.first(row) for row in picked})
-        if rows.status[row] in UNANSWERED or (rows.status[row] == CUT and most and raised(row))
-    ]
+    wanted = sorted({rows.first(row) for row in picked})
+    cut = [row for row in wanted if most and rows.status[row] == CUT]
+    pairs = zip(cut, rows.lines(cut), strict=True)
+    had = [reuse.most_tokens(line) or rows.completion_tokens[row] for row, line in pairs]
+    raised = {row for row, limit in zip(cut, had, strict=True) if most > limit}
+    again = [row for row in wanted if rows.status[row] in UNANSWERED or row in raised]
     sent = _ask_again(job, rows, again, fields, model or "")
     if again:
         run = runs.ensure(job, lambda: services.of_job(job))
-        met = Met(again=sent, go_on=f"%groq attach {answers.name} goes on")
+        word = job.job_id if answers.name == NAMELESS else answers.name
+        met = Met(again=sent, go_on=f"%groq attach {word} goes on")
         answers.verbs = _verbs(job.job_id, run, answers.name, met)
         runs.begin(run)
     return sent
@@ -287,29 +310,33 @@ def plan(asked: Prompts, settings: Settings) -> Plan:
     """What `send` would send; nothing is kept and nothing leaves."""
     import tempfile
 
-    form, book = _form(asked, settings), ledger.current()
+    form = _form(asked, settings)
     try:
-        where, place = services.current(), services.current().place
+        where = services.current()
+        place = where.place
     except KeyMissing:
         where, place = keys.keyless(), "nowhere yet (no key was found)"
     with tempfile.TemporaryDirectory(prefix="groq_magic-") as folder:
         cuts = shards.cut(asked, form, Path(folder), settings.shard_rows, settings.samples)
-        with cuts[0].path.open("rb") as file:
-            first = wire.request(file.readline())
-        draft = _draft(new_job_id(), cuts, settings, where, "")
-        reused, repeats = draft.prompts if book.same(draft) else 0, 0
-        if not reused and (loans := _loans(draft, cuts, book, unique=settings.unique)):
-            cuts = reuse.left_over(cuts, loans, Path(folder), settings.shard_rows)
-            reused = sum(len(loan.rows) for loan in loans if loan.kind == "reuse")
-            repeats = sum(len(loan.rows) for loan in loans if loan.kind == "repeat")
-    count = draft.prompts - reused - repeats
-    size = sum(cut.size for cut in cuts) if count else 0
+        first = _first(cuts)
+        draft, repeats = _draft(new_job_id(), cuts, settings, where, ""), 0
+        if same := ledger.current().same(draft):
+            cuts = _unanswered(same, Path(folder) / "again")
+            reused = draft.prompts - sum(cut.lines for cut in cuts)
+        else:
+            loans = _loans(draft, cuts, unique=settings.unique)
+            reused, repeats = (
+                sum(len(loan.rows) for loan in loans if loan.kind == kind) for kind in ("reuse", "repeat")
+            )
+            cuts = reuse.left_over(cuts, loans, Path(folder), settings.shard_rows) if loans else cuts
+        first = _first(cuts) if cuts else first
+    count, size = sum(cut.lines for cut in cuts), sum(cut.size for cut in cuts)
     given = {**(settings.options or {}), "window": settings.window}
     constant = len(form.text_head) + len(form.text_tail) + 60
     return Plan(
         prompts=count,
         bytes=size,
-        shards=len(cuts) if count else 0,
+        shards=len(cuts),
         tokens=max(0, size - count * constant) // 4 + count * len(asked.system or "") // 4,
         first=_as_text(first),
         settings=", ".join(f"{key} {value!r}" for key, value in given.items()),
@@ -318,6 +345,20 @@ def plan(asked: Prompts, settings: Settings) -> Plan:
         reused=reused,
         repeats=repeats,
     )
+
+
+def _first(cuts: list[shards.Cut]) -> wire.Request:
+    with cuts[0].path.open("rb") as file:
+        return wire.request(file.readline())
+
+
+def _unanswered(job: Job, folder: Path) -> list[shards.Cut]:
+    """What a re-run of this job sends: the rows that ended without an answer, cut once more."""
+    if not runs.at_rest(job.job_id) or not runs.some_unanswered(job.job_id):
+        return []
+    folder.mkdir()
+    rows = runs.read(job)
+    return reuse.again(rows, rows.unanswered(), folder, job.endpoint, {}, runs.samples(job))
 
 
 def _as_text(request: wire.Request) -> str:
@@ -351,7 +392,10 @@ def _verbs(job_id: str, run: Run, name: str, met: Met) -> Verbs:
         """The run that carries the job now: a retry is another one, over the same rows."""
         return runs.held(job_id) or run
 
-    def cancel() -> Future[None]:
+    def cancel(anyway: bool) -> Future[None]:
+        if not anyway and (others := runs.shared(job_id)):
+            verb = "" if name == NAMELESS else f"%groq cancel {name} --anyway, or "
+            raise InputError(f"{others} To cancel it all the same: {verb}`{name}.cancel(anyway=True)`.")
         for lender, lent in zip(now().lenders, now().rows.lent, strict=False):
             if lent.retry:
                 loop.submit(lender.cancel())
@@ -392,7 +436,7 @@ def check_now(answers: Answers) -> Future[None]:
 
 def cancel(answers: Answers) -> Future[None]:
     """Cancels the batch, whoever else counts on it; returns without waiting. From any thread."""
-    return answers.verbs.cancel()
+    return answers.verbs.cancel(True)
 
 
 def attach(word: str, name: str | None = None) -> Answers:
@@ -443,15 +487,22 @@ def forget(answers: Answers) -> int:
     book, job_id = ledger.current(), answers.job_id
     if not answers.done:
         raise StillRunning("It still runs: wait for it or cancel it first.")
-    if borrowers := [job.name or NAMELESS for job in book.borrowers(job_id)]:
-        raise InputError(f"Its answers are also those of {', '.join(borrowers)}: forget that first.")
-    size = book.size(job_id)
-    retries = [loan.lender for loan in book.loans(job_id) if loan.kind == "retry"]
-    runs.drop(job_id)
-    book.forget(job_id)
-    for lender in retries:
-        if not book.borrowers(lender):
-            size += book.size(lender)
-            runs.drop(lender)
-            book.forget(lender)
+    with book.submitting():
+        if borrowers := [job.name or NAMELESS for job in book.borrowers(job_id)]:
+            raise InputError(f"Its answers are also those of {', '.join(borrowers)}: forget that first.")
+        gone = [job_id]
+        for each in gone:  # with it go the retries that nobody else has answers of
+            lenders = [loan.lender for loan in book.loans(each) if loan.kind == "retry"]
+            gone += [one for one in lenders if {job.job_id for job in book.borrowers(one)} <= {*gone}]
+        if any(runs.locked(each) or _under_way(each) for each in gone):
+            raise StillRunning("It still runs, here or in another notebook: wait for it or cancel it first.")
+        size = sum(book.size(each) for each in gone)
+        for each in gone:
+            runs.drop(each)
+            book.forget(each)
     return size
+
+
+def _under_way(job_id: str) -> bool:
+    """Whether the service has a batch of a job whose answers are not here yet."""
+    return any(shard.state in ("creating", "created") for shard in ledger.current().shards(job_id))

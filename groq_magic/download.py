@@ -33,11 +33,13 @@ def results(
         try:
             size = await api.content(file_id, side)
             held = await asyncio.to_thread(rows.inspect, shard.number, side)
-            whole = await _size_of(api, file_id)
+            whole = await size_of(api, file_id)
             wrong, odd = policy.no_results(size, whole, held), policy.oddity(held, counted)
             # Where the service does not tell the size, what comes twice is all there is.
-            unsure = bool(odd) and not whole and before != (size, held)
-            before = size, held
+            again, before = before == (size, held), (size, held)
+            unsure = bool(odd) and not whole and not again
+            if again and held.ours and held.ours >= counted:
+                wrong = ""  # every reply that was counted is there: it is the size that is wrong
             if wrong or unsure:
                 if next(tries, None) is not None:
                     raise NoReply(wrong or odd, maybe_done=True)
@@ -52,7 +54,7 @@ def results(
     return fetch
 
 
-async def _size_of(api: Groq, file_id: str) -> int:
+async def size_of(api: Groq, file_id: str) -> int:
     """How many bytes the service says that a file has; 0 where it does not say."""
     try:
         return await api.file_size(file_id)

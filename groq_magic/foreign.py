@@ -9,20 +9,24 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
+import tenacity
 
-from groq_magic import ledger, policy, shards, wire
+from groq_magic import download, ledger, policy, shards, wire
 from groq_magic.api import Groq
-from groq_magic.errors import InputError, Refused
-from groq_magic.job import Job
+from groq_magic.errors import InputError, NoReply, Refused, redact
+from groq_magic.job import SEVERAL_MODELS, Job
 from groq_magic.ledger import new_job_id
 from groq_magic.shards import Cut, Form, Request, cut_again, fingerprint
 
-SEVERAL = "several models"
+T = TypeVar("T")
+
+_TRIES = 4
 
 
 async def take_up(api: Groq, batch_id: str) -> Job:
@@ -32,7 +36,7 @@ async def take_up(api: Groq, batch_id: str) -> Job:
     """
     service, book, job_id = api.service, ledger.current(), new_job_id()
     try:
-        batch = await api.batch(batch_id)
+        batch = await _again(lambda: api.batch(batch_id))
     except Refused as exc:
         if exc.status != 404:
             raise
@@ -42,8 +46,14 @@ async def take_up(api: Groq, batch_id: str) -> Job:
         ) from exc
     with book.cutting(job_id) as folder:
         came = folder / "input.jsonl"
+
+        async def fetch() -> None:
+            size = await api.content(batch.input_file_id, came)
+            if size < await download.size_of(api, batch.input_file_id):
+                raise NoReply("The prompts broke off on their way.", maybe_done=True)
+
         try:
-            await api.content(batch.input_file_id, came)
+            await _again(fetch)
         except Refused as exc:
             if exc.status != 404:
                 raise
@@ -52,6 +62,10 @@ async def take_up(api: Groq, batch_id: str) -> Job:
                 "no longer."
             ) from exc
         cut, model = await asyncio.to_thread(cut_anew, came, folder)
+        if cut.lines < (batch.total or 0):
+            raise InputError(
+                f"Of the {batch.total:,} prompts of {batch_id} only {cut.lines:,} came: try again."
+            )
         came.unlink()
         job = Job(
             job_id=job_id,
@@ -77,6 +91,20 @@ async def take_up(api: Groq, batch_id: str) -> Job:
         return book.add(job, [cut], folder, sent=facts)
 
 
+async def _again(act: Callable[[], Awaitable[T]]) -> T:
+    """Does it a few times, where trying again may help."""
+    trying = tenacity.AsyncRetrying(
+        retry=tenacity.retry_if_exception(policy.passing),
+        wait=policy.wait_s,
+        stop=tenacity.stop_after_attempt(_TRIES),
+        reraise=True,
+    )
+    async for attempt in trying:
+        with attempt:
+            found = await act()
+    return found
+
+
 def cut_anew(came: Path, folder: Path) -> tuple[Cut, str]:
     """An input file as one shard of ours, and the model that it asks. Raises InputError for a broken line."""
     forms: set[str] = set()
@@ -88,13 +116,13 @@ def cut_anew(came: Path, folder: Path) -> tuple[Cut, str]:
             lines = ((number, line) for number, line in enumerate(file, 1) if not line.isspace())
             for row, (number, line) in enumerate(lines):
                 try:
-                    asked = wire.request(line)
+                    asked = wire.any_request(line)
                 except ValueError as exc:
                     said = f"Line {number} of the batch's input file is no request: {exc}."
                     raise InputError(said) from exc
                 if known.setdefault(asked.custom_id, number) != number:
                     raise InputError(f"The batch's input file has the id {asked.custom_id!r} twice.")
-                model, parts = str(asked.body.get("model")), ("model", "messages")
+                model, parts = redact(str(asked.body.get("model"))), ("model", "messages")
                 options = {key: value for key, value in asked.body.items() if key not in parts}
                 models.add(model)
                 forms.add(Form(model, options=options, endpoint=asked.url).key)
@@ -106,7 +134,7 @@ def cut_anew(came: Path, folder: Path) -> tuple[Cut, str]:
     if not found:
         raise InputError("The batch's input file is empty.")
     form = forms.pop() if len(forms) == 1 else ""  # "": nobody is to look for equal requests in it
-    return replace(found[0], form=form, row_map=None), models.pop() if len(models) == 1 else SEVERAL
+    return replace(found[0], form=form, row_map=None), models.pop() if len(models) == 1 else SEVERAL_MODELS
 
 
 def _line(asked: wire.Request, body: bytes) -> bytes:

@@ -25,6 +25,7 @@ from typing import Literal
 
 Step = Literal["upload", "create", "watch", "collect", "search", "rest"]
 
+SEVERAL_MODELS = "several models"  # in the place of a model's name
 NAMELESS = "batch"  # what a batch goes by that was given no name
 
 # https://console.groq.com/docs/batch#batch-expiration: results are kept for 30 days
@@ -154,8 +155,8 @@ class Snapshot:
 
     `phase` is "sending", "at_groq", "collecting", "done" or "not_sent". `status` is Groq's word for the
     batches taken together; `counts` covers every answer status, and its values sum to `prompts`.
-    `served` is how many rows the service says it has done, ahead of what has been downloaded; `again_done`
-    the same of the rows that are asked `again`.
+    `served` is how many rows the service says it has done that are not here yet; `again_done` the same of the
+    rows that are asked `again`. `repeats` ask what another row asks; `shared` have its answer.
     """
 
     job_id: str
@@ -185,8 +186,10 @@ class Snapshot:
     reused: int = 0
     reused_from: float | None = None
     repeats: int = 0
+    shared: int = 0
     again: int = 0
     again_done: int = 0
+    not_resent: str | None = None
     go_on: str = ""
     problems: tuple[Problem, ...] = ()
     first_prompt: str = ""
@@ -210,18 +213,20 @@ class Snapshot:
     def answered(self) -> int:
         """Rows that have their answer, as far as is known."""
         here = self.counts.get("ok", 0) + self.counts.get("cut", 0)
-        return here if self.done else max(self.served, here)
+        return here if self.done else min(self.prompts, here + self.served)
 
     @property
     def failed(self) -> int:
         """Rows that failed at Groq, as far as is known."""
         here = self.counts.get("failed", 0)
-        return here if self.done else max(self.served_failed, here)
+        return here if self.done else here + self.served_failed
 
     @property
     def left(self) -> int:
         """Rows of which nothing is known yet."""
-        return 0 if self.done else max(0, self.prompts - self.answered - self.failed)
+        seen = ("pending", "ok", "cut", "failed")
+        ended = sum(n for status, n in self.counts.items() if status not in seen)
+        return 0 if self.done else max(0, self.prompts - self.answered - self.failed - ended)
 
     @property
     def collect_before(self) -> float:
@@ -257,10 +262,12 @@ def status(shards: Sequence[Shard], phase: str) -> str:
         return "sending"
     if phase == "not_sent":
         return "not sent"
+    shards = [shard for shard in shards if shard.state != "withdrawn"]
     words = [_word(shard) for shard in shards]
     if phase == "done":
         ends = ["not collected" if left_behind(shard) else _word(shard) for shard in shards]
-        return min(ends, key=_ENDINGS.index, default="completed")
+        known = [word for word in ends if word in _ENDINGS]
+        return min(known, key=_ENDINGS.index, default=ends[0] if ends else "completed")
     going = [word for word in words if word not in ENDED and word != "unsure"]
     return max(going, key=_rank, default="finalizing")
 
@@ -303,8 +310,8 @@ MEANING = {
     "cancelled": "Cancelled. What was answered until then is here.",
     "unsure": "A batch was asked for, no reply came, and the list of batches could not be had: it may be "
     "running all the same. It is not asked for again before the list is there: run the cell again.",
-    "not collected": "Not every batch could be sent and collected. Run the cell again with a key of their "
-    "account.",
+    "not collected": "Not every batch could be sent and collected; the reasons stand below. Run the cell "
+    "again when they are mended.",
     "not sent": "Nothing was sent and nothing was paid.",
 }
 

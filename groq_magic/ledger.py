@@ -10,6 +10,7 @@ for the owner alone.
     HOME/jobs/JOB/shard-0000.jsonl            what was sent
     HOME/jobs/JOB/shard-0000.output.jsonl     what came back (.error.jsonl beside it)
     HOME/jobs/JOB/lock                        held by the process that drives the job
+    HOME/submitting.lock                      held while a submission is put down
     HOME/sandbox/…                            the stores of in-process sandboxes
 """
 
@@ -29,12 +30,19 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+import filelock
+
 from groq_magic import versions
 from groq_magic.errors import LedgerError
 from groq_magic.job import NEVER_SENT, Job, Loan, Shard
 from groq_magic.shards import Cut
 
 _CUT_BY_S = 86_400.0
+_SUBMITTED_BY_S = 120.0
+_ASIDE = (
+    "The ledger in {home} could not be read; it lies in {aside} now, and a new one begins. Nothing was sent. "
+    "Run the cell again: what was sent before is found at Groq by its files."
+)
 
 _open: Ledger | None = None
 _opening = threading.Lock()
@@ -71,7 +79,7 @@ def current() -> Ledger:
     global _open
     with _opening:
         home = default_home()
-        if _open is None or _open.home != home:
+        if _open is None or _open.home != home or not _open.prepared:
             _open = Ledger(home)
         return _open
 
@@ -105,6 +113,7 @@ class Ledger:
     def __init__(self, home: Path | None = None) -> None:
         self.home = home or default_home()
         self._mutex = threading.RLock()
+        self.prepared = False
         try:
             self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
             (self.home / "jobs").mkdir(mode=0o700, exist_ok=True)
@@ -117,13 +126,10 @@ class Ledger:
                 self._db.close()
                 raise
             self._sweep()
+            self.prepared = True
         except (OSError, sqlite3.Error, LedgerError) as exc:
             if aside := self._set_aside(exc):
-                raise LedgerError(
-                    f"The ledger in {self.home} could not be read; it lies in {aside} now, and a new one "
-                    "begins. Nothing was sent. Run the cell again: what was sent before is found at Groq by "
-                    "its files."
-                ) from exc
+                raise LedgerError(_ASIDE.format(home=self.home, aside=aside)) from exc
             if isinstance(exc, LedgerError):
                 raise
             raise LedgerError(
@@ -132,7 +138,7 @@ class Ledger:
             ) from exc
 
     def _sweep(self) -> None:
-        """Removes what was being cut when a process was killed, once nobody can be cutting it any more."""
+        """Removes what was being cut when a process was killed, once nobody can be at it any more."""
         for folder in (self.home / "jobs").glob(".cutting-*"):
             with suppress(OSError):  # somebody else was faster
                 if time.time() - folder.stat().st_mtime > _CUT_BY_S:
@@ -173,7 +179,14 @@ class Ledger:
                     self._undo()
                     raise
             except sqlite3.Error as exc:
-                raise LedgerError(f"The ledger in {self.home} cannot be written: {exc}.") from exc
+                raise self._broken(exc, "written") from exc
+
+    def _broken(self, exc: sqlite3.Error, verb: str) -> LedgerError:
+        """What is to be raised after an error of SQLite's; a damaged file is out of the way then."""
+        if not self.prepared or not (aside := self._set_aside(exc)):
+            return LedgerError(f"The ledger in {self.home} cannot be {verb}: {exc}.")
+        self.prepared = False  # `current` opens another one
+        return LedgerError(_ASIDE.format(home=self.home, aside=aside))
 
     def _undo(self) -> None:
         """Ends an open transaction; after some errors SQLite has done so by itself."""
@@ -185,7 +198,7 @@ class Ledger:
             try:
                 return self._db.execute(sql, values).fetchall()
             except sqlite3.Error as exc:
-                raise LedgerError(f"The ledger in {self.home} cannot be read: {exc}.") from exc
+                raise self._broken(exc, "read") from exc
 
     def close(self) -> None:
         """Lets go of the file."""
@@ -231,6 +244,22 @@ class Ledger:
             raise LedgerError(f"The prompts cannot be written to {folder}: {exc}. Nothing was sent.") from exc
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+
+    @contextmanager
+    def submitting(self) -> Iterator[None]:
+        """One submission at a time looks for what was asked before and is put down, in all processes."""
+        try:
+            with filelock.FileLock(self.home / "submitting.lock", timeout=_SUBMITTED_BY_S):
+                yield
+        except filelock.Timeout as exc:
+            raise LedgerError(
+                f"Another process has been submitting for {_SUBMITTED_BY_S:g} s. Nothing was sent: run the "
+                "cell again."
+            ) from exc
+        except OSError as exc:
+            raise LedgerError(
+                f"The ledger in {self.home} cannot be locked: {exc}. Nothing was sent."
+            ) from exc
 
     # --- jobs ---------------------------------------------------------------------------------------
 
@@ -351,8 +380,14 @@ class Ledger:
         ]
 
     def withdraw(self, job_id: str, old: Sequence[Cut], new: Sequence[Cut], loans: Sequence[Loan]) -> None:
-        """Puts new shards and what others have in the place of shards that were never sent."""
+        """Puts new shards and what others have in the place of shards that were never sent.
+
+        Raises LedgerError, and changes nothing, where one of them has been sent meanwhile.
+        """
         with self._transaction() as db:
+            states = {shard.number: shard.state for shard in self.shards(job_id)}
+            if any(states[cut.number] not in NEVER_SENT for cut in old):
+                raise LedgerError("Another process is sending these prompts now: run the cell again.")
             for cut in old:
                 facts: dict[str, object] = {
                     "state": "withdrawn",
@@ -419,8 +454,9 @@ class Ledger:
         return sum(path.stat().st_size for path in self.folder(job_id).rglob("*") if path.is_file())
 
     def forget(self, job_id: str) -> None:
-        """Removes a job and its files. The service keeps what it has."""
+        """Removes a job and its files, and what others have of it. The service keeps what it has."""
         with self._transaction() as db:
+            db.execute("DELETE FROM loans WHERE lender=?", (job_id,))
             for table in ("loans", "names", "seen", "shards", "jobs"):
                 db.execute(f"DELETE FROM {table} WHERE job_id=?", (job_id,))
         shutil.rmtree(self.folder(job_id), ignore_errors=True)
@@ -431,6 +467,15 @@ class Ledger:
         """Remembers that this notebook holds this job under this name."""
         with self._transaction() as db:
             _insert(db, "names", {"notebook": notebook, "name": name, "job_id": job_id, "at": time.time()})
+
+    def notebooks(self, job_id: str) -> list[str]:
+        """The notebooks that hold a job under a name now."""
+        found = self._rows(
+            "SELECT DISTINCT notebook FROM (SELECT notebook, job_id, MAX(at) FROM names "
+            "GROUP BY notebook, name) WHERE job_id=?",
+            (job_id,),
+        )
+        return [notebook for (notebook,) in found]
 
     def named(self, notebook: str) -> list[Named]:
         """What a notebook last had under each of its names, latest last."""

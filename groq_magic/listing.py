@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from html import escape
 from typing import overload
@@ -100,7 +100,9 @@ class Listing(Sequence[Entry]):
 
     def _after(self) -> list[str]:
         more = len(self) - _SHOWN
-        return [*([f"… and {more:,} older ones"] if more > 0 else []), *([self.note] if self.note else [])]
+        note = shortened(self.note, 500)
+        older = [f"… and {more:,} older {'one' if more == 1 else 'ones'}"] if more > 0 else []
+        return [*older, *([note] if note else [])]
 
     def _text(self) -> str:
         if not self._entries:
@@ -143,40 +145,49 @@ def batches() -> Listing:
     The service is waited for, ten seconds at the most; where it does not answer, the ledger alone is shown.
     """
     book = ledger.current()
-    listed, note = _listed()
+    listed, place, note = _listed()
     here = {entry.job.job_id: entry.name for entry in book.named(ledger.notebook())}
     entries: list[Entry] = []
     known: set[str | None] = set()
     for job in book.jobs():
-        shards = [_fresh(shard, listed) for shard in book.shards(job.job_id)]
+        shards = _heard(job.job_id, listed)
         known.update(shard.batch_id for shard in shards)
-        entries.append(_of_job(job, shards, here.get(job.job_id)))
-    place = services.current().badge if listed else ""
+        entries.append(_of_job(job, shards, here, status(job, listed)))
     entries += [_of_service(batch, place) for batch in listed.values() if batch.id not in known]
     return Listing(sorted(entries, key=lambda entry: entry.created_at, reverse=True), note)
 
 
-def status(job: Job, shards: Sequence[Shard]) -> str:
-    """How a job's batches stood when they were last heard of, fetched or not."""
-    heard = [replace(shard, state="collected") if shard.status in jobs.ENDED else shard for shard in shards]
-    resting = {shard.number for shard in heard if jobs.next_step(shard) == "rest"}
-    return jobs.status(heard, jobs.phase(job, heard, resting)).replace("_", " ")
+def status(job: Job, listed: Mapping[str, Batch] | None = None) -> str:
+    """How the batches that a job's answers come from stood when they were last heard of, fetched or not."""
+    own, *others = (_heard(job_id, listed or {}) for job_id in runs.family(job.job_id))
+    open_now = [shard for shards in others for shard in shards if jobs.next_step(shard) != "rest"]
+    resting = {shard.number for shard in own if jobs.next_step(shard) == "rest"}
+    phase = jobs.phase(job, own, resting, lent=bool(open_now))
+    return jobs.status([*own, *open_now], phase).replace("_", " ")
 
 
-def _listed() -> tuple[dict[str, Batch], str]:
-    """What the service lists, by id; and why it does not."""
+def _heard(job_id: str, listed: Mapping[str, Batch]) -> list[Shard]:
+    """The shards of a job with what the service says of their batches now; one that has ended is at rest."""
+    found = []
+    for shard in ledger.current().shards(job_id):
+        if shard.state != "collected" and (batch := listed.get(shard.batch_id or "")):
+            shard = replace(shard, **policy.facts(batch))  # type: ignore[arg-type]
+        found.append(replace(shard, state="collected") if shard.status in jobs.ENDED else shard)
+    return found
+
+
+def _listed() -> tuple[dict[str, Batch], str, str]:
+    """What the service lists, by id, and which service that is; or why it does not."""
+    alone = "From this machine's ledger alone:"
     try:
         where = services.current()
+        return {batch.id: batch for batch in loop.run(_list(where))}, where.badge, ""
     except KeyMissing:
-        return {}, "From this machine's ledger alone: no key was found to ask Groq with."
-    except InputError as exc:
-        return {}, f"From this machine's ledger alone: {exc.message}"
-    try:
-        found = loop.run(_list(where))
-    except (ApiError, TimeoutError) as exc:
-        said = exc.message if isinstance(exc, ApiError) else f"{where.place_first} did not answer in time."
-        return {}, f"From this machine's ledger alone: {said}"
-    return {batch.id: batch for batch in found}, ""
+        return {}, "", f"{alone} no key was found to ask Groq with."
+    except TimeoutError:
+        return {}, "", f"{alone} {where.place_first} did not answer in time."
+    except (ApiError, InputError) as exc:
+        return {}, "", f"{alone} {exc.message}"
 
 
 async def _list(where: Service) -> list[Batch]:
@@ -185,21 +196,18 @@ async def _list(where: Service) -> list[Batch]:
         return [batch async for batch in orphans.listed(endpoints)]
 
 
-def _fresh(shard: Shard, listed: dict[str, Batch]) -> Shard:
-    """The shard with what the service says of its batch now."""
-    batch = listed.get(shard.batch_id or "")
-    return shard if batch is None else replace(shard, **policy.facts(batch))  # type: ignore[arg-type]
-
-
-def _of_job(job: Job, shards: list[Shard], name: str | None) -> Entry:
-    book = ledger.current()
+def _of_job(job: Job, shards: list[Shard], here: Mapping[str, str], status: str) -> Entry:
+    book, name = ledger.current(), here.get(job.job_id)
     found = tuple(shard.batch_id for shard in shards if shard.batch_id)
     asked, answered = (sum(getattr(s, f"{kind}_tokens") for s in shards) for kind in ("prompt", "completion"))
-    word = name or (found[0] if len(found) == 1 else job.job_id)
-    retry, called = job.origin == "retry", name or job.name
-    to_be = f"{job.name}_retry" if retry and job.name else job.name or "answers"
+    called = name or job.name
+    take_up = name or f"{found[0] if len(found) == 1 else job.job_id} {job.name or 'answers'}"
+    if job.origin == "retry":  # its answers are in those that it was asked for
+        called = f"{called} (retry)"
+        whole = [here[other.job_id] for other in book.borrowers(job.job_id) if other.job_id in here]
+        take_up = whole[-1] if whole else f"{take_up}_retry"
     return Entry(
-        name=f"{called} (retry)" if retry else called,
+        name=called,
         job_id=job.job_id,
         batch_ids=found,
         model=job.model,
@@ -208,11 +216,11 @@ def _of_job(job: Job, shards: list[Shard], name: str | None) -> Entry:
         failed=sum(shard.failed for shard in shards),
         reused=sum(len(loan.rows) for loan in book.loans(job.job_id) if loan.kind == "reuse"),
         repeats=len(repeats.rows) if (repeats := book.repeats(job.job_id)) else 0,
-        status=status(job, shards),
+        status=status,
         created_at=job.created_at,
         place=keys.badge(job.service, job.base_url),
         cost=_cost(job, asked, answered),
-        take_up=f"%groq attach {word}" if name else f"%groq attach {word} {to_be}",
+        take_up=f"%groq attach {take_up}",
     )
 
 

@@ -202,7 +202,7 @@ class Run:
             self._note(shard, state="creating", key_fingerprint=self._key)
             try:
                 metadata = {"groq_magic": policy.tag(job, shard)}
-                batch = await api.create_batch(shard.file_id or "", job.window, metadata)
+                batch = await api.create_batch(shard.file_id or "", job.endpoint, job.window, metadata)
             except NoReply as exc:
                 if exc.maybe_done:
                     self.view.trouble(exc)  # the next step searches for it
@@ -256,6 +256,9 @@ class Run:
         if batch.status in jobs.ENDED and not self._files_late(shard.number, batch):
             ended_at = batch.ended_at or time.time()
             facts |= {"state": "ended", "ended_at": ended_at, "reason": policy.reason(batch)}
+        elif batch.status in jobs.ENDED:
+            said = "The batch has ended and does not name its results yet."
+            self.view.trouble(NoReply(said, maybe_done=True))
         self._note(shard, **facts)
 
     async def _asked(self, batch_id: str, in_s: float) -> Batch:
@@ -334,15 +337,14 @@ class Run:
         """Files that are here → rows; rows without a line get their reason."""
         if shard.number in self.rows.settled:
             return
+        asked = answered = 0
         for path in self._ledger.results(self.job_id, shard.number):
-            await asyncio.to_thread(self.rows.collect, shard.number, path)
+            tokens = await asyncio.to_thread(self.rows.collect, shard.number, path)
+            asked, answered = asked + tokens[0], answered + tokens[1]
         await asyncio.to_thread(self._settle, shard, *policy.ending(shard))
         if self._driving:
-            rows = self.rows.rows_of(shard.number)
-            facts = {"unanswered": len(self.rows.unanswered(rows))}
-            if not shard.prompt_tokens:  # later on, some rows may hold the answer of a retry
-                facts["prompt_tokens"] = sum(self.rows.prompt_tokens[row] for row in rows)
-                facts["completion_tokens"] = sum(self.rows.completion_tokens[row] for row in rows)
+            unanswered = len(self.rows.unanswered(self.rows.rows_of(shard.number)))
+            facts = {"unanswered": unanswered, "prompt_tokens": asked, "completion_tokens": answered}
             if any(getattr(shard, name) != value for name, value in facts.items()):
                 self._ledger.update_shard(shard, **facts)
         self.view.changed()
@@ -377,6 +379,8 @@ class Run:
 
     def _close_lent(self, lent: Lent) -> None:
         if lent.lender.not_sent is not None:
+            if lent.retry:
+                self.rows.not_resent = lent.lender.not_sent
             self.rows.close_lent(lent, MISSING, "not_sent", lent.lender.not_sent)
         else:
             said = "Cancelled here. It is part of an earlier batch, which goes on: %groq batches lists it."
@@ -394,7 +398,7 @@ class Run:
             if isinstance(exc, Refused) and exc.status in (404, 405):
                 return  # a service that does not list its models says itself what it does not have
             raise
-        if models and model not in models:
+        if models and model not in (*models, jobs.SEVERAL_MODELS):
             service = self._connected().service
             raise NotSent(
                 f"{service.place_first} has no model {model!r} for this key. "

@@ -1,12 +1,12 @@
-"""What tokens cost at Groq: a dated table. A batch is half the on-demand price."""
+"""What tokens cost at Groq: the prices of https://console.groq.com/docs/models as of September 2026.
+
+A batch is half the on-demand price: https://console.groq.com/docs/batch.
+"""
 
 from __future__ import annotations
 
-AS_OF = "2026-09"
-SOURCE = "https://console.groq.com/docs/models"
-
 # USD for a million tokens asked and answered, on demand. Only models whose batch price is confirmed stand
-# here (https://console.groq.com/docs/batch#pricing): of the others none is invented.
+# here: of the others none is invented.
 _ON_DEMAND = {
     "openai/gpt-oss-120b": (0.15, 0.60),
     "openai/gpt-oss-20b": (0.075, 0.30),

@@ -2,14 +2,14 @@
 
 A request is known by its fingerprint within a service and take. The n-th equal row of a submission
 is another request, so each row of an earlier job answers one row. What another job cut and never sent counts
-only while somebody is driving that job.
+only while somebody is driving that job, or is to drive it because he borrows what it has sent.
 """
 
 from __future__ import annotations
 
 import time
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -38,42 +38,53 @@ def repeats(job: Job, cuts: Sequence[Cut]) -> Loan | None:
 
 
 def find(
-    job: Job, cuts: Sequence[Cut], book: Ledger, driven: Callable[[str], bool], repeated: Loan | None = None
+    job: Job,
+    cuts: Sequence[Cut],
+    book: Ledger,
+    driven: Callable[[str], bool],
+    unanswered: Callable[[str], Container[int]],
+    repeated: Loan | None = None,
+    but: Container[str] = (),
 ) -> list[Loan]:
-    """What other jobs have of a submission that was cut; `driven` tells whether a job is being driven.
+    """What other jobs have of a submission that was cut, but for those named in `but`.
 
-    What the job has already from others answers no second row, and rows that are `repeated` need no answer.
+    `driven` tells whether a job is being driven; `unanswered` the rows of a job that ended without an answer,
+    which are to be asked again. What the job has already from others answers no second row, and rows that are
+    `repeated` need no answer.
     """
     used = {loan.lender: set(loan.lender_rows) for loan in book.loans(job.job_id) if loan.kind == "reuse"}
     loans: dict[str, tuple[array[int], array[int]]] = {}
     settled = frozenset(repeated.rows if repeated else ())
     left = [bytearray(row in settled for row in cut.rows) for cut in cuts]  # 1 where a row needs no other
-    alive: dict[str, bool] = {}
+
+    def take(lender: str, rows: Sequence[int], prints: bytes) -> None:
+        places: dict[bytes, list[int]] = {}
+        taken, in_vain = used.get(lender, ()), unanswered(lender)
+        for line in range(len(rows) - 1, -1, -1):
+            if rows[line] not in taken and rows[line] not in in_vain:
+                places.setdefault(prints[16 * line : 16 * line + 16], []).append(rows[line])
+        for cut, found in zip(cuts, left, strict=True):
+            for line, row in enumerate(cut.rows):
+                if not found[line] and (known := places.get(cut.fingerprints[16 * line : 16 * line + 16])):
+                    found[line] = 1
+                    here, there = loans.setdefault(lender, (array("I"), array("I")))
+                    here.append(row)
+                    there.append(known.pop())
+
+    unsent: list[tuple[str, Sequence[int], bytes]] = []
     for form in sorted({cut.form for cut in cuts}):
         for lender, state, rows, prints in book.known(job, form):
-            if state in NEVER_SENT and not alive.setdefault(lender, driven(lender)):
+            if lender in but:
                 continue
-            places: dict[bytes, list[int]] = {}
-            taken = used.get(lender, ())
-            for line in range(len(rows) - 1, -1, -1):
-                if rows[line] not in taken:
-                    places.setdefault(prints[16 * line : 16 * line + 16], []).append(rows[line])
-            here, there = loans.setdefault(lender, (array("I"), array("I")))
-            for cut, found in zip(cuts, left, strict=True):
-                for line, row in enumerate(cut.rows):
-                    if not found[line] and (
-                        known := places.get(cut.fingerprints[16 * line : 16 * line + 16])
-                    ):
-                        found[line] = 1
-                        here.append(row)
-                        there.append(known.pop())
-    now = time.time()
-    ids = _ids(cuts)
-    return [
-        Loan(lender, "reuse", now, *_in_order(here, there, ids))
-        for lender, (here, there) in loans.items()
-        if here
-    ]
+            if state in NEVER_SENT and not driven(lender):
+                unsent.append((lender, rows, prints))
+            else:
+                take(lender, rows, prints)
+    for lender, rows, prints in unsent:
+        if lender in loans:  # who borrows from a job carries it, and so sends the rest of it, too
+            take(lender, rows, prints)
+    now, ids = time.time(), _ids(cuts)
+    return [Loan(lender, "reuse", now, *_in_order(*pairs, ids)) for lender, pairs in loans.items()]
 
 
 def left_over(cuts: Sequence[Cut], loans: Iterable[Loan], folder: Path, max_lines: int) -> list[Cut]:
@@ -105,7 +116,12 @@ def unlent(
 
 
 def again(
-    rows: Rows, wanted: Sequence[int], folder: Path, endpoint: str, fields: Mapping[str, Any]
+    rows: Rows,
+    wanted: Sequence[int],
+    folder: Path,
+    endpoint: str,
+    fields: Mapping[str, Any],
+    sample_of: Callable[[int], int],
 ) -> list[Cut]:
     """These rows cut once more, as new rows 0, 1 …, their bodies changed by `fields`."""
     form = ""  # the same requests once more: nobody is to find them but the job that asks
@@ -114,7 +130,7 @@ def again(
         for place, (row, line) in enumerate(zip(wanted, rows.lines(wanted), strict=True)):
             if fields:
                 line = changed(line, fields)
-            yield Request(place, line, fingerprint(endpoint, body_of(line), rows.sample(row)))
+            yield Request(place, line, fingerprint(endpoint, body_of(line), sample_of(row)))
 
     if fields and wanted:
         first = msgspec.json.decode(body_of(changed(rows.line(wanted[0]), fields)))
@@ -133,9 +149,19 @@ def body_of(line: bytes) -> bytes:
 
 def changed(line: bytes, fields: Mapping[str, Any]) -> bytes:
     """The line with other values in some fields of its body, canonical again."""
-    body = msgspec.json.decode(body_of(line)) | dict(fields)
+    body = msgspec.json.decode(body_of(line))
+    if "max_completion_tokens" in fields:
+        body.pop("max_tokens", None)  # the older word for the same
+    body |= fields
     head = line[: line.index(_BODY) + len(_BODY)]
     return head + msgspec.json.encode(body, order="sorted") + b"}\n"
+
+
+def most_tokens(line: bytes) -> int:
+    """How many tokens a request lets its answer have, by whichever word it says so; 0 if by none."""
+    body = msgspec.json.decode(body_of(line))
+    found = body.get("max_completion_tokens") or body.get("max_tokens")
+    return found if isinstance(found, int) else 0
 
 
 def _ids(cuts: Sequence[Cut]) -> dict[int, str] | None:

@@ -7,7 +7,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from concurrent.futures import Future
 from contextlib import suppress
 from functools import cache
@@ -54,6 +54,24 @@ def some_unanswered(job_id: str) -> bool:
     return any(shard.unanswered for each in family(job_id) for shard in ledger.current().shards(each))
 
 
+def unanswered(job_id: str) -> Container[int]:
+    """The rows of a job that ended as expired or missing, once nothing more will come of it."""
+    if not some_unanswered(job_id) or not at_rest(job_id):
+        return ()
+    return frozenset(read(ledger.current().job(job_id)).unanswered())
+
+
+def _borrowers(job_id: str) -> set[str]:
+    """Those that have answers of a job, at whatever remove: it cannot have theirs."""
+    found: set[str] = set()
+    waiting = [job_id]
+    while waiting:
+        more = {job.job_id for job in ledger.current().borrowers(waiting.pop())} - found
+        found |= more
+        waiting += more
+    return found
+
+
 def batch_ids(job_id: str) -> list[str]:
     """The batches that a job's answers come from: its own, then those of who lends to it."""
     found = [shard.batch_id for each in family(job_id) for shard in ledger.current().shards(each)]
@@ -75,7 +93,23 @@ def shared(job_id: str) -> str | None:
         return f"Answers of it are awaited by {', '.join(dict.fromkeys(waiting))}, too."
     if job.notebook != ledger.notebook():
         return f"It was sent by another notebook ({job.notebook})."
+    if holders := [held for held in book.notebooks(job_id) if held != ledger.notebook()]:
+        return f"Another notebook ({', '.join(holders)}) has the same prompts and waits for it, too."
     return None
+
+
+def samples(job: Job) -> Callable[[int], int]:
+    """Which sample of its prompt each row of a job is; of a retry's, those tell that it is asked for."""
+    if job.origin != "retry":
+        return lambda row: row % job.samples + 1
+    known: dict[int, int] = {}
+    book = ledger.current()
+    for borrower in book.borrowers(job.job_id):
+        of_theirs = samples(borrower)
+        for loan in book.loans(borrower.job_id):
+            if loan.lender == job.job_id:
+                known.update(zip(loan.lender_rows, map(of_theirs, loan.rows), strict=True))
+    return lambda row: known.get(row, 1)
 
 
 def read(job: Job) -> Rows:
@@ -120,8 +154,11 @@ def driven(job_id: str) -> bool:
     """Whether a process carries this job now, or put it down a moment ago and is about to."""
     job = ledger.current().job(job_id)
     young = time.time() - job.created_at < _ABOUT_TO_S
-    if young and not job.stopped and not job.cancel_requested_at:
-        return True
+    return (young and not job.stopped and not job.cancel_requested_at) or locked(job_id)
+
+
+def locked(job_id: str) -> bool:
+    """Whether a process carries this job now."""
     with _lock:
         run = _runs.get(job_id)
     if run is not None and run.begun and not run.rows.finished.done():
@@ -179,13 +216,15 @@ def _reconsidered(job: Job) -> bool:
     cuts = book.never_sent(job.job_id)
     if not cuts or job.attempt > 1 or driven(job.job_id):
         return False
-    loans = reuse.find(job, cuts, book, driven)
-    if loans:
-        with book.cutting(new_job_id()) as folder:
-            begin = len(book.shards(job.job_id))
-            left = reuse.unlent(cuts, loans, folder, shards.MAX_LINES, begin)
-            book.withdraw(job.job_id, cuts, left, loans)
-    return bool(loans)
+    lock = filelock.FileLock(book.lock_path(job.job_id), blocking=False)
+    with suppress(filelock.Timeout), lock, book.submitting():
+        if loans := reuse.find(job, cuts, book, driven, unanswered, but=_borrowers(job.job_id)):
+            with book.cutting(new_job_id()) as folder:
+                begin = len(book.shards(job.job_id))
+                left = reuse.unlent(cuts, loans, folder, shards.MAX_LINES, begin)
+                book.withdraw(job.job_id, cuts, left, loans)
+                return True
+    return False  # nobody has any of it, or somebody has begun to drive it
 
 
 def held(job_id: str) -> Run | None:
@@ -239,7 +278,8 @@ def _finish_sending() -> None:
 
     if found := sending():
         count = sum(now.prompts for now in found)
-        print(f"groq_magic: {count:,} prompts are being sent; this ends when they are at {found[0].badge}.")  # noqa: T201
+        what = "1 prompt is" if count == 1 else f"{count:,} prompts are"
+        print(f"groq_magic: {what} being sent; this ends when that is at {found[0].badge}.")  # noqa: T201
         with suppress(KeyboardInterrupt):
             while sending():
                 time.sleep(0.1)

@@ -107,8 +107,8 @@ class View:
             shards=len(shards),
             shards_sent=sum(shard.batch_id is not None for shard in shards),
             counts={status: n for status, n in rows.counts().items() if n},
-            served=sum(shard.completed for shard in shards),
-            served_failed=sum(shard.failed for shard in shards),
+            served=sum(shard.completed for shard in shards if shard.number not in rows.settled),
+            served_failed=sum(shard.failed for shard in shards if shard.number not in rows.settled),
             created_at=job.created_at,
             now=time.time(),
             ended_at=max(ends) if done and ends else None,
@@ -118,6 +118,8 @@ class View:
             cancelling=job.cancel_requested_at is not None,
             trouble=None if done else self._trouble_text(),
             stopped=rows.not_sent or job.stopped,
+            not_resent=rows.not_resent,
+            shared=len(rows.repeated.rows),
             checked_at=self.checked_at,
             problems=tuple(
                 Problem(
@@ -142,7 +144,8 @@ class View:
             theirs = [shard for job_id in lenders for shard in self._ledger.shards(job_id)]
             if counts["missing"] and any(map(jobs.left_behind, [*shards, *theirs])):
                 return "not collected"
-            ends = [word for word in ("missing", "expired", "cancelled") if counts[word]]
+            own = self._ledger.job(self._job_id).cancel_requested_at
+            ends = [word for word in ("missing", "expired", *(["cancelled"] if own else [])) if counts[word]]
             return {"missing": "completed"}.get(ends[0], ends[0]) if ends else "completed"
         return jobs.status([*shards, *self._awaited()], phase)
 
@@ -185,6 +188,7 @@ class View:
     def how_far(self, name: str) -> str:
         """One sentence for those who ask too early: how far things are and what to type."""
         now = self.snapshot()
+        name = display.shortened(name, 80)
         what = f"{now.answered:,} of {now.prompts:,} answered, {now.status}"
         how = "`.wait()`" if name == NAMELESS else f"`{name}.wait()` or `%groq wait {name}`"
         return f"{what}. Wait for it: {how}."

@@ -423,6 +423,26 @@ request = msgspec.json.Decoder(Request).decode
 _decode_id = msgspec.json.Decoder(_RequestId).decode
 
 
+def any_request(line: bytes) -> Request:
+    """One input line as somebody else may have written it: broken characters and missing parts are mended.
+
+    Raises ValueError where it is no JSON object, or has no custom_id.
+    """
+    found = decode(line.removeprefix(b"\xef\xbb\xbf"))
+    custom_id = found.get("custom_id")
+    if not isinstance(custom_id, str | int) or custom_id == "":
+        raise ValueError("it has no custom_id")
+    return Request(str(custom_id), _text(found.get("url")) or CHAT, _dict(found.get("body")))
+
+
+def result_id(line: bytes) -> str:
+    """Only the custom_id of a result line. Raises ValueError where there is none."""
+    try:
+        return _decode_id(line).custom_id
+    except ValueError:
+        return outcome(line)[0]
+
+
 def request_id(line: bytes) -> str:
     """Only the custom_id of an input line."""
     return _decode_id(line).custom_id

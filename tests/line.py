@@ -264,3 +264,42 @@ class Gate:
         self.arrived.set()
         assert await asyncio.to_thread(self.opened.wait, WAIT_S)
         return await self.then(request, send) if self.then else await send(request)
+
+
+def sent(line: Line) -> list[int]:
+    """How many requests each upload held; filled while the line is used."""
+    found: list[int] = []
+
+    def look(request: Any) -> None:
+        if request.method == "POST" and request.url.path.endswith("/files"):
+            found.append(request.content.count(b'"method":"POST"'))
+
+    line.seen = look
+    return found
+
+
+def last(answers: Answers) -> Snapshot:
+    """How the card shows it now."""
+    return Seen(answers).until(lambda now: True)
+
+
+@pytest.fixture
+def long_ago(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever was put down and not begun was put down long ago."""
+    monkeypatch.setattr(runs, "_ABOUT_TO_S", -1.0)
+
+
+def stranded(line: Line, *asked: str) -> Answers:
+    """Prompts that were cut in a process that ended before it could send them."""
+    line.on(MODELS, *[lost(httpx.ConnectError)] * 10_000)
+    answers = submit(*asked, name="stranded")
+    Seen(answers).until(lambda now: now.trouble is not None)
+    forget()
+    line._acts.clear()
+    return answers
+
+
+@pytest.fixture
+def no_late_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A completed batch that names no file is not asked about for a minute."""
+    monkeypatch.setattr(pipeline, "LATE_FILES_S", 0.05)

@@ -144,7 +144,7 @@ STATES: list[tuple[str, Snapshot, list[str]]] = [
         replace(DONE, status="unsure", counts={"missing": 1_000}, first_answers=()),
         ["! unsure", "the list of batches could not be had: it may be running all the same."],
     ),
-    ("not collected", replace(DONE, status="not collected"), ["Run the cell again with a key"]),
+    ("not collected", replace(DONE, status="not collected"), ["the reasons stand below"]),
     (
         "not sent",
         replace(

@@ -122,13 +122,15 @@ AT_ONCE = """
 import sys
 from groq_magic import client, services
 services.use_sandbox(sys.argv[1])
+asked = [f"[[echo]]{n}" for n in range(*map(int, sys.argv[2:]))]
+print("ready", flush=True)
 sys.stdin.readline()
-answers = client.submit([f"[[echo]]{n}" for n in range(*map(int, sys.argv[2:]))], name="answers")
+answers = client.submit(asked, name="answers")
 print(answers.wait(60).texts, flush=True)
 """
 
 
-@pytest.mark.parametrize("second", [(0, 40), (20, 60)], ids=["the same prompts", "half of the prompts"])
+@pytest.mark.parametrize("second", [(0, 400), (200, 600)], ids=["the same prompts", "half of the prompts"])
 def test_two_processes_at_one_moment_ask_each_prompt_once(second: tuple[int, int], tmp_path: Path) -> None:
     """Two notebooks run at one moment have all their answers, and what both ask for is asked once."""
     env = os.environ | {"GROQ_MAGIC_HOME": str(tmp_path / "home"), "PYTHONPATH": str(ROOT)}
@@ -144,14 +146,17 @@ def test_two_processes_at_one_moment_ask_each_prompt_once(second: tuple[int, int
                     text=True,
                 )
             )
-            for rows in ((0, 40), second)
+            for rows in ((0, 400), second)
         ]
+        for process in started:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"
         for process in started:
             assert process.stdin is not None
             process.stdin.write("\n")
             process.stdin.flush()
         said = [process.communicate(timeout=90) for process in started]
-        assert said == [(f"{[str(n) for n in range(*rows)]}\n", "") for rows in ((0, 40), second)]
+        assert said == [(f"{[str(n) for n in range(*rows)]}\n", "") for rows in ((0, 400), second)]
         key = {"authorization": f"Bearer {KEY}"}
         listed = httpx.get(f"{url}/openai/v1/batches", headers=key).json()["data"]
         assert sum(batch["request_counts"]["total"] for batch in listed) == second[1]

@@ -13,6 +13,8 @@ from groq_magic.errors import InputError, LedgerError
 from tests.desk import create_body, request_line
 from tests.line import (
     CREATE,
+    DOWNLOAD,
+    FILE,
     UPLOAD,
     WAIT_S,
     Line,
@@ -23,11 +25,16 @@ from tests.line import (
     line,
     numbers,
     pauses,
+    refuses,
+    rewritten,
+    sent,
     submit,
 )
-from tests.test_reuse import sent
 
 __all__ = ["line", "pauses"]  # fixtures
+
+
+MODELS_OF_TWO = ["openai/gpt-oss-20b", "openai/gpt-oss-120b"]
 
 
 class Tool:
@@ -122,6 +129,66 @@ def test_what_failed_in_it_can_be_retried(tool: Tool, line: Line) -> None:
     answers.retry(max_tokens=60)
     answers.wait(WAIT_S)
     assert (line.count(CREATE), len(answers.batch_ids)) == (1, 2)
+
+
+@pytest.mark.parametrize("word", ["max_tokens", "max_completion_tokens"])
+def test_a_cut_answer_is_retried_whichever_word_its_request_used(word: str, tool: Tool, line: Line) -> None:
+    """Other tools say `max_tokens`, which is deprecated: a retry with more is one, and says it once."""
+    answers = client.attach(tool.batch(theirs("[[cut]][[echo]]abcd", **{word: 30})), "found").wait(WAIT_S)
+    answers.retry(max_tokens=20)
+    assert line.count(CREATE) == 0
+    answers.retry(max_tokens=60)
+    answers.wait(WAIT_S)
+    assert line.count(CREATE) == 1
+    retried = next(job for job in ledger.current().jobs() if job.origin == "retry")
+    body = json.loads(ledger.current().shard_path(retried.job_id, 0).read_text())["body"]
+    assert {key: value for key, value in body.items() if "tokens" in key} == {"max_completion_tokens": 60}
+
+
+def test_a_batch_of_several_models_is_retried_with_each_its_own(tool: Tool, line: Line) -> None:
+    """What asked two models asks both again."""
+    lines = [
+        request_line(f"{n}", "[[cut]][[echo]]abcd", model=model) for n, model in enumerate(MODELS_OF_TWO)
+    ]
+    answers = client.attach(tool.batch("\n".join(lines) + "\n"), "found").wait(WAIT_S)
+    answers.retry(max_tokens=60)
+    answers.wait(WAIT_S)
+    retried = next(job for job in ledger.current().jobs() if job.origin == "retry")
+    asked = ledger.current().shard_path(retried.job_id, 0).read_text().splitlines()
+    assert [json.loads(each)["body"]["model"] for each in asked] == MODELS_OF_TWO
+    assert line.count(CREATE) == 1
+
+
+def test_prompts_that_come_in_part_are_not_taken_for_all(tool: Tool, line: Line) -> None:
+    """A download of the input file that breaks off, or ends early, is repeated; and never kept."""
+    batch_id = tool.batch(theirs(*echoes(4)))
+    line.on(DOWNLOAD, rewritten(lambda found: found[:2]), refuses(503, "busy"))
+    assert client.attach(batch_id, "found").wait(WAIT_S).texts == numbers(4)
+    other_id = tool.batch(theirs(*echoes(4)))
+    line.on(FILE, *[refuses(404, "No such file.")] * 10)
+    line.on(DOWNLOAD, rewritten(lambda found: found[:2]))
+    with pytest.raises(InputError, match=f"Of the 4 prompts of {other_id} only 2 came: try again"):
+        client.attach(other_id, "other")
+    assert len(ledger.current().jobs()) == 1
+
+
+ODD = {
+    "half a surrogate": request_line("odd", "[[echo]]x ?").replace("?", "\\ud83d"),
+    "an id that is a number": '{"custom_id": 7, "url": "/v1/chat/completions", "body": {"messages": ["hi"]}}',
+    "no body": '{"custom_id": "odd"}',
+    "a byte order mark": '\ufeff{"custom_id": "odd", "body": {"messages": null}}',
+}
+
+
+@pytest.mark.parametrize("what", ODD)
+def test_one_odd_line_never_costs_the_others_of_a_batch(what: str, tool: Tool, line: Line) -> None:
+    """A batch is taken up whatever somebody else wrote into one of its lines."""
+    batch_id = tool.batch(theirs("[[echo]]a"))
+    line.on(DOWNLOAD, rewritten(lambda found: [ODD[what].encode(), *found]))
+    answers = client.attach(batch_id, "found").wait(WAIT_S)
+    assert (len(answers), answers[1].text) == (2, "a")
+    assert isinstance(answers[0].prompt, str | list)
+    assert "their 0" in repr(answers.to_dicts())
 
 
 def test_a_batch_of_ours_whose_ledger_is_lost_is_taken_up_by_its_id(
@@ -229,6 +296,22 @@ def test_cancelling_what_uses_another_jobs_batch_leaves_that_batch_alone(line: L
     assert list(words.values()) == ["cancelled", "cancelled"]
     assert ends(second)[0] == ("cancelled", "not_waited_for")
     assert not first.done
+
+
+def test_what_another_notebook_waits_for_too_is_not_cancelled_unasked(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same prompts sent by two notebooks are one batch; the first to cancel is told of the other."""
+    services.use_sandbox(pace_s=30)
+    here = ledger.notebook()
+    first = submit(*echoes(3), name="mine")
+    monkeypatch.setenv("JPY_SESSION_NAME", "elsewhere.ipynb")
+    submit(*echoes(3), name="theirs")
+    monkeypatch.setenv("JPY_SESSION_NAME", here)
+    with pytest.raises(InputError, match=r"Another notebook \(elsewhere\.ipynb\) has the same prompts"):
+        first.cancel()
+    first.cancel(anyway=True)
+    assert first.wait(WAIT_S).status == "cancelled"
 
 
 def test_another_notebooks_batch_is_not_cancelled_unasked(

@@ -169,9 +169,10 @@ def snapshot(phase: str, counts: dict[str, int], served: int, served_failed: int
     ("phase", "counts", "served", "shown"),
     [
         ("at_groq", {"pending": 10}, (6, 1), (6, 1, 3)),
-        ("at_groq", {"pending": 5, "ok": 4, "failed": 1}, (2, 0), (4, 1, 5)),
+        ("at_groq", {"pending": 5, "ok": 4, "failed": 1}, (2, 0), (6, 1, 3)),
         ("at_groq", {"pending": 10}, (0, 0), (0, 0, 10)),
-        ("at_groq", {"pending": 10}, (11, 3), (11, 3, 0)),
+        ("at_groq", {"pending": 10}, (11, 3), (10, 3, 0)),
+        ("at_groq", {"pending": 7, "ok": 1, "cancelled": 2}, (1, 0), (2, 0, 6)),
         ("done", {"ok": 7, "cut": 1, "failed": 1, "missing": 1}, (9, 1), (8, 1, 0)),
     ],
 )

@@ -110,6 +110,45 @@ def test_another_key_is_not_another_job(ledger: Ledger) -> None:
     assert submitted(ledger).job_id == submitted(ledger, key_fingerprint="11111111").job_id
 
 
+def test_a_ledger_that_is_damaged_in_its_middle_is_set_aside(home: Path) -> None:
+    """Damage that shows only when it is read is met like any other: the file is kept."""
+    with closing(Ledger(home)) as ledger:
+        for n in range(40):
+            submitted(ledger, tuple(f"{n} {m}" for m in range(60)))
+    path = home / "ledger.sqlite"
+    whole = bytearray(path.read_bytes())
+    whole[8_192:-8_192] = b"\xff" * (len(whole) - 16_384)
+    path.write_bytes(whole)
+    with (
+        closing(Ledger(home)) as ledger,
+        pytest.raises(LedgerError, match=r"it lies in ledger\.sqlite\.unreadable-"),
+    ):
+        ledger.jobs()
+    with closing(Ledger(home)) as ledger:
+        assert ledger.jobs() == []
+
+
+def test_what_was_sent_meanwhile_is_not_withdrawn(ledger: Ledger) -> None:
+    """Where a shard has left for the service, nothing of its job is changed."""
+    job = submitted(ledger)
+    cuts = ledger.never_sent(job.job_id)
+    ledger.update_shard(ledger.shards(job.job_id)[1], state="creating")
+    before = ledger.shards(job.job_id)
+    with pytest.raises(LedgerError, match="is sending these prompts now"):
+        ledger.withdraw(job.job_id, cuts, [], [])
+    assert ledger.shards(job.job_id) == before
+
+
+def test_one_submission_at_a_time(ledger: Ledger, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While one is put down another one waits, and does not wait for ever."""
+    monkeypatch.setattr("groq_magic.ledger._SUBMITTED_BY_S", 0.05)
+    waited = pytest.raises(LedgerError, match="Another process has been submitting for")
+    with closing(Ledger(home)) as other, other.submitting(), waited, ledger.submitting():
+        pass
+    with ledger.submitting():
+        pass
+
+
 def test_what_a_killed_process_was_cutting_is_swept_in_the_end(home: Path) -> None:
     """A day later its folder goes with the next opening; one that may still be in use stays."""
     Ledger(home).close()

@@ -6,6 +6,7 @@ import pytest
 
 from groq_magic import client, keys, ledger, listing, prices, services
 from groq_magic.listing import Entry, Listing
+from groq_magic.magics import groq
 from tests.line import (
     LIST,
     POLL,
@@ -16,14 +17,16 @@ from tests.line import (
     echoes,
     forget,
     line,
+    long_ago,
     pauses,
     refuses,
+    stranded,
     submit,
 )
 from tests.markup import HOSTILE, read
 from tests.test_foreign import Tool, theirs, tool
 
-__all__ = ["line", "pauses", "tool"]  # fixtures
+__all__ = ["line", "long_ago", "pauses", "tool"]  # fixtures
 
 AN_ENTRY = Entry(
     name="labels",
@@ -92,13 +95,33 @@ def test_reused_rows_and_retries_are_told_apart(line: Line) -> None:
     entries = {entry.name: entry for entry in client_batches()}
     assert entries.keys() == {"answers", "more", "more (retry)"}
     assert (entries["more"].prompts, entries["more"].counts) == (2, "2: 1 reused, 1 answered")
-    assert entries["more (retry)"].take_up.endswith(" more_retry")  # not over the whole
+    assert entries["more (retry)"].take_up == "%groq attach more"  # the whole, not what was retried alone
 
 
 def test_rows_that_repeat_others_are_counted(line: Line) -> None:
     """With --unique the numbers still add up."""
     submit(*["[[echo]]a"] * 3, "[[echo]]b", unique=True).wait(WAIT_S)
     assert [entry.counts for entry in client_batches()] == ["4: 2 answered, 2 repeated"]
+
+
+@pytest.mark.usefixtures("long_ago")
+def test_what_was_taken_out_of_a_late_submission_does_not_break_the_table(line: Line) -> None:
+    """A job whose every file was withdrawn stands as those stand that have its answers."""
+    late = stranded(line, *echoes(2))
+    submit(*echoes(3), name="later").wait(WAIT_S)
+    client.attach(late.job_id).wait(WAIT_S)
+    assert {entry.status for entry in client_batches()} == {"completed"}
+    forget()
+    assert "stranded (completed)" in (groq.greeting() or "")
+
+
+def test_a_job_that_waits_for_anothers_batch_is_not_shown_as_completed(line: Line) -> None:
+    """Rows that are all borrowed stand as the batch stands that they come from."""
+    services.use_sandbox(pace_s=30)
+    Seen(submit(*echoes(3), name="first")).until(lambda now: now.phase == "at_groq")
+    submit(*echoes(2), name="second")
+    first, second = sorted(client_batches(), key=lambda entry: entry.name)
+    assert first.status == second.status != "completed"
 
 
 def test_where_the_service_does_not_answer_the_ledger_is_shown(line: Line) -> None:
@@ -139,7 +162,8 @@ def test_the_cost_is_that_of_the_tokens(line: Line) -> None:
     assert (shard.prompt_tokens, shard.completion_tokens) == (used.prompt_tokens, used.completion_tokens)
     assert used.prompt_tokens > 0
     ours = ledger.current().job(answers.job_id)
-    entry = listing._of_job(replace(ours, service=keys.GROQ, base_url=keys.GROQ), [shard], None)
+    at_groq = replace(ours, service=keys.GROQ, base_url=keys.GROQ)
+    entry = listing._of_job(at_groq, [shard], {}, "completed")
     expected = (0.0375 * used.prompt_tokens + 0.15 * used.completion_tokens) / 1e6
     assert entry.cost == pytest.approx(expected)
     (shown,) = client_batches()
@@ -182,7 +206,7 @@ def test_the_table_is_text_and_html() -> None:
             "A note.",
         ):
             assert said in shown[kind]
-        assert "… and 1 older ones" in shown[kind]
+        assert "… and 1 older one" in shown[kind]
     assert repr(Listing([AN_ENTRY], "")) == "<Listing: 1 batch>"
 
 

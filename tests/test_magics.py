@@ -343,7 +343,7 @@ def test_retry_mends_what_was_cut_off(notebook: Notebook) -> None:
     assert notebook.variables["words"].texts == ["abcd", "ab"]
     notebook.ok("%groq retry words --max-tokens 50")
     assert notebook.variables["words"].wait(10).texts == ["abcdefgh", "ab"]
-    assert "Every prompt of words has its answer" in notebook.ok("%groq retry words")
+    assert "Nothing of words was sent: every prompt has its answer." in notebook.ok("%groq retry words")
 
 
 def test_forget_leaves_nothing_here_and_pays_nothing_again(notebook: Notebook) -> None:

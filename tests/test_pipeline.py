@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from groq_magic import api, client, keys, ledger, pipeline, prompts, runs, services
+from groq_magic import api, client, keys, ledger, pipeline, prompts, runs, services, wire
 from groq_magic import job as jobs
 from groq_magic.answers import Answers
 from groq_magic.errors import NotSent, StillRunning
@@ -196,7 +196,7 @@ def test_the_list_is_read_to_its_end(line: Line) -> None:
         path.write_text("{}\n", encoding="utf-8")
         file_id = await other.upload(path, "other.jsonl")
         for _ in range(60):
-            await other.create_batch(file_id, "24h", {"whose": "somebody's"})
+            await other.create_batch(file_id, wire.CHAT, "24h", {"whose": "somebody's"})
         await other.close()
 
     async def crowded(request: httpx.Request, send: Send) -> httpx.Response:

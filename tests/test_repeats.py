@@ -12,8 +12,22 @@ from groq_magic.errors import InputError
 from groq_magic.prompts import Prompts
 from groq_magic.settings import Settings
 from groq_magic.shards import Form
-from tests.line import CREATE, POLL, WAIT_S, Line, echoes, ends, forget, line, pauses, replaced, submit
-from tests.test_reuse import last, no_late_files, sent
+from tests.line import (
+    CREATE,
+    POLL,
+    WAIT_S,
+    Line,
+    echoes,
+    ends,
+    forget,
+    last,
+    line,
+    no_late_files,
+    pauses,
+    replaced,
+    sent,
+    submit,
+)
 
 __all__ = ["line", "no_late_files", "pauses"]  # fixtures
 
@@ -105,6 +119,16 @@ def test_a_sample_is_retried_as_itself(line: Line) -> None:
     assert more[1].raw == answers[1].raw
 
 
+def test_each_sample_is_asked_again_as_often_as_it_is_retried(line: Line) -> None:
+    """A second retry of one sample does not pass for that of another."""
+    uploads = sent(line)
+    answers = submit("[[fail]]", samples=2).wait(WAIT_S)
+    for row in (0, 1, 0, 1):
+        answers[row : row + 1].retry(max_tokens=60)
+        answers.wait(WAIT_S)
+    assert uploads == [2, 1, 1, 1, 1]
+
+
 @pytest.mark.parametrize("samples", [0, -1, True, 1.5])
 def test_how_many_samples_is_a_whole_number(samples: Any) -> None:
     """Anything else is refused in one line."""
@@ -169,6 +193,26 @@ def test_a_failure_that_was_mended_is_one_for_none_of_its_rows(line: Line) -> No
     assert (answers.texts, last(answers).problems) == (list("aabb"), ())
 
 
+def test_equal_rows_have_the_answer_that_came_last_to_the_first(line: Line) -> None:
+    """A cut answer that a retry replaced by another cut one is replaced in every row."""
+    answers = submit(*["[[cut]][[echo]]abcd"] * 2, unique=True, options={"max_completion_tokens": 30})
+    before = answers.wait(WAIT_S)[0].raw
+    answers.retry(max_tokens=60)
+    answers.wait(WAIT_S)
+    assert before != answers[0].raw == answers[1].raw
+
+
+def test_a_reused_failure_that_was_mended_is_counted_for_no_row(line: Line) -> None:
+    """Where equal rows had their failure from an earlier batch, its mending takes all of them back."""
+    nothing = {"completed": 0, "failed": 0, "total": 1}
+    line.on(POLL, replaced(status="expired", output_file_id=None, error_file_id=None, request_counts=nothing))
+    submit("[[echo]]a").wait(WAIT_S)
+    answers = submit("[[echo]]a", "[[echo]]a", "[[echo]]b", unique=True).wait(WAIT_S)
+    answers.retry()
+    answers.wait(WAIT_S)
+    assert (answers.counts, last(answers).problems) == ({"ok": 3}, ())
+
+
 def test_unique_takes_what_was_asked_before(line: Line) -> None:
     """One earlier answer serves all equal rows."""
     uploads = sent(line)
@@ -209,6 +253,19 @@ def test_a_plan_counts_what_would_really_be_sent(line: Line) -> None:
     known = client.plan(prompts.from_source(echoes(3)), Settings())
     assert (known.prompts, known.reused, known.shards, known.bytes) == (0, 3, 0, 0)
     assert line.count(CREATE) == 1
+
+
+def test_a_plan_counts_what_a_rerun_would_send(line: Line) -> None:
+    """Rows that expired are asked again by the same cell, and the plan says so."""
+    nothing = {"completed": 0, "failed": 0, "total": 3}
+    line.on(POLL, replaced(status="expired", output_file_id=None, error_file_id=None, request_counts=nothing))
+    uploads = sent(line)
+    submit(*echoes(3)).wait(WAIT_S)
+    plan = client.plan(prompts.from_source(echoes(3)), Settings())
+    assert (plan.prompts, plan.reused, plan.shards) == (3, 0, 1)
+    assert plan.bytes > 0
+    submit(*echoes(3)).wait(WAIT_S)
+    assert uploads == [3, 3]
 
 
 @pytest.mark.parametrize("count", [1, 7, 250_000])

@@ -2,19 +2,21 @@
 
 from typing import Any
 
+import filelock
 import httpx
 import pytest
 
-from groq_magic import client, ledger, pipeline, prompts, runs, services
+from groq_magic import client, ledger, prompts, runs, services
 from groq_magic.answers import Answers, Lent, Rows
 from groq_magic.answers.reading import EXPIRED, PENDING
-from groq_magic.errors import InputError, StillRunning
-from groq_magic.job import Snapshot
+from groq_magic.card import picture
+from groq_magic.errors import InputError, NotSent, StillRunning
 from groq_magic.settings import Settings
+from tests import offline
 from tests.line import (
+    CANCEL,
     CREATE,
     EARLIER,
-    MODELS,
     POLL,
     UPLOAD,
     WAIT_S,
@@ -23,38 +25,20 @@ from tests.line import (
     echoes,
     ends,
     forget,
+    last,
     line,
+    long_ago,
     lost,
+    no_late_files,
     numbers,
     pauses,
     replaced,
+    sent,
+    stranded,
     submit,
 )
 
-__all__ = ["line", "pauses"]  # fixtures
-
-
-def sent(line: Line) -> list[int]:
-    """How many requests each upload held; filled while the line is used."""
-    found: list[int] = []
-
-    def look(request: Any) -> None:
-        if request.method == "POST" and request.url.path.endswith("/files"):
-            found.append(request.content.count(b'"method":"POST"'))
-
-    line.seen = look
-    return found
-
-
-def last(answers: Answers) -> Snapshot:
-    """How the card shows it now."""
-    return Seen(answers).until(lambda now: True)
-
-
-@pytest.fixture
-def long_ago(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever was put down and not begun was put down long ago."""
-    monkeypatch.setattr(runs, "_ABOUT_TO_S", -1.0)
+__all__ = ["line", "long_ago", "no_late_files", "pauses"]  # fixtures
 
 
 # --- a table that has grown -----------------------------------------------------------------------------
@@ -153,16 +137,6 @@ def test_rows_that_failed_and_were_cut_are_outcomes(line: Line) -> None:
     assert last(again).problems[0].count == 1
 
 
-def stranded(line: Line, *asked: str) -> Answers:
-    """Prompts that were cut in a process that ended before it could send them."""
-    line.on(MODELS, *[lost(httpx.ConnectError)] * 10_000)
-    answers = submit(*asked, name="stranded")
-    Seen(answers).until(lambda now: now.trouble is not None)
-    forget()
-    line._acts.clear()
-    return answers
-
-
 @pytest.mark.usefixtures("long_ago")
 def test_what_was_never_sent_is_nobodys_answer(line: Line) -> None:
     """Prompts that were cut and not sent are sent by the next cell that holds them, and no others."""
@@ -190,6 +164,35 @@ def test_what_others_asked_meanwhile_is_not_sent_twice(line: Line) -> None:
     forget()
     assert submit(*echoes(5)).wait(WAIT_S).texts == numbers(5)
     assert uploads == [4, 2]
+
+
+@pytest.mark.usefixtures("long_ago")
+def test_a_cell_that_grew_after_a_kill_amid_its_sending_goes_on(line: Line) -> None:
+    """What was sent of the old cell is borrowed, what was not is sent once, and both cells are answered."""
+    uploads = sent(line)
+    line.on(UPLOAD, None, *[lost(httpx.ConnectError)] * 10_000)
+    old = submit(*echoes(6), shard_rows=2, name="old")
+    Seen(old).until(lambda now: now.shards_sent == 1 and now.trouble is not None)
+    forget()
+    line._acts.clear()
+    uploads.clear()
+    grown = submit(*echoes(7), name="grown").wait(WAIT_S)
+    assert grown.texts == numbers(7)
+    assert submit(*echoes(6), shard_rows=2, name="old").wait(WAIT_S).texts == numbers(6)
+    forget()
+    assert client.attach("grown").wait(WAIT_S).texts == numbers(7)
+    assert sum(uploads) == 5
+
+
+@pytest.mark.usefixtures("long_ago")
+def test_what_somebody_drives_is_not_taken_out_of_his_hands(line: Line) -> None:
+    """While another process holds the job's lock, nothing is withdrawn from it."""
+    late = stranded(line, *echoes(5))
+    submit(*echoes(3)).wait(WAIT_S)
+    book = ledger.current()
+    with filelock.FileLock(book.lock_path(late.job_id)):
+        assert not runs._reconsidered(book.job(late.job_id))
+    assert runs._reconsidered(book.job(late.job_id))
 
 
 @pytest.mark.usefixtures("long_ago")
@@ -232,12 +235,6 @@ def test_a_rerun_sends_what_expired_and_nothing_else(restart: bool, line: Line) 
     assert submit(*echoes(1)).wait(WAIT_S).texts == ["0"]
 
 
-@pytest.fixture
-def no_late_files(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A completed batch that names no file is not asked about for a minute."""
-    monkeypatch.setattr(pipeline, "LATE_FILES_S", 0.05)
-
-
 @pytest.mark.usefixtures("no_late_files")
 def test_a_lost_row_is_asked_for_again(line: Line) -> None:
     """A row in neither file is missing, and the next run asks for it."""
@@ -245,6 +242,38 @@ def test_a_lost_row_is_asked_for_again(line: Line) -> None:
     submit("[[lose]]", *echoes(2)).wait(WAIT_S)
     assert ends(submit("[[lose]]", *echoes(2)).wait(WAIT_S))[0] == ("missing", "no_reply")
     assert uploads == [3, 1]
+
+
+@pytest.mark.usefixtures("no_late_files")
+@pytest.mark.parametrize("restart", [True, False])
+def test_a_grown_table_asks_again_for_what_went_missing(restart: bool, line: Line) -> None:
+    """A row that ended without an answer is not reused by another submission, but asked for."""
+    uploads = sent(line)
+    submit("[[lose]]", *echoes(1)).wait(WAIT_S)
+    if restart:
+        forget()
+    grown = submit(*echoes(2), "[[lose]]").wait(WAIT_S)
+    assert (ends(grown)[2], uploads) == (("missing", "no_reply"), [2, 2])
+
+
+def test_a_second_retry_is_sent_whosever_rows_it_asks_for(line: Line) -> None:
+    """Rows that are borrowed, and were retried in vain before, are asked once more."""
+    uploads = sent(line)
+    submit("[[fail]]").wait(WAIT_S).retry().wait(WAIT_S)
+    grown = submit("[[fail]]", *echoes(1)).wait(WAIT_S)
+    grown.retry()
+    grown.wait(WAIT_S)
+    assert uploads == [1, 1, 1, 1]
+
+
+def test_ids_are_unique_whoever_sent_the_rows(line: Line) -> None:
+    """Rows of several earlier submissions keep apart, and each id finds its own row."""
+    for asked in ("[[echo]]a", "[[echo]]b"):
+        submit(asked).wait(WAIT_S)
+    answers = submit("[[echo]]a", "[[echo]]b", "[[echo]]c").wait(WAIT_S)
+    ids = [answer.custom_id for answer in answers]
+    assert len(set(ids)) == 3
+    assert [answers[found].text for found in ids] == list("abc")
 
 
 @pytest.mark.usefixtures("no_late_files")
@@ -358,6 +387,46 @@ def test_a_cancelled_row_is_sent_by_a_retry_and_not_by_a_rerun(line: Line) -> No
     assert line.count(CREATE) == 1
     services.use_sandbox(pace_s=0)
     assert answers.retry().wait(WAIT_S).texts == numbers(3)
+
+
+def test_a_retry_that_cannot_be_sent_says_so(line: Line) -> None:
+    """The card and `wait` give the reason; what was there stays, and another retry goes on."""
+    answers = submit("[[cut]][[echo]]abcd", options={"max_completion_tokens": 30}).wait(WAIT_S)
+    answers.retry(max_tokens=60, model="nobody/nothing")
+    with pytest.raises(NotSent, match="has no model 'nobody/nothing'"):
+        answers.wait(WAIT_S)
+    assert "could not be asked again. The sandbox has no model" in picture.text(last(answers))
+    assert (answers.texts, line.count(CREATE)) == (["ab"], 1)
+    answers.retry(max_tokens=60)
+    assert answers.wait(WAIT_S).texts == ["ab"]
+    assert line.count(CREATE) == 2
+
+
+def test_a_retry_after_a_restart_needs_nothing_but_the_answers(line: Line) -> None:
+    """What was asked in a sandbox is asked again there, whatever is chosen now and without a key."""
+    service = services.current()
+    job_id = submit("[[cut]][[echo]]abcd", options={"max_completion_tokens": 30}).wait(WAIT_S).job_id
+    forget()
+    services.use_groq()
+    answers = client.attach(job_id, "again").wait(WAIT_S)
+    answers.retry(max_tokens=60)
+    answers.wait(WAIT_S)
+    known = ledger.current().jobs()
+    assert [job.key_fingerprint for job in known] == [service.key_fingerprint] * 2
+    assert line.count(CREATE) == 2
+
+
+def test_a_cancel_in_a_retry_cancels_the_retry(line: Line) -> None:
+    """The batch that asks again is cancelled, and what was there stays."""
+    answers = submit("[[cut]][[echo]]abcd", options={"max_completion_tokens": 30}).wait(WAIT_S)
+    line.on(POLL, *[EARLIER] * 10_000)
+    answers.retry(max_tokens=60)
+    Seen(answers).until(lambda now: now.phase == "at_groq" and now.again_done >= 0)
+    offline.until(lambda: len(answers.batch_ids) == 2)
+    answers.cancel()
+    line._acts.clear()
+    assert answers.wait(WAIT_S).texts == ["ab"]
+    assert line.count(CANCEL) == 1
 
 
 def test_a_retry_survives_the_process(line: Line) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, overload
 from groq_magic import wire
 from groq_magic.answers import display, frames
 from groq_magic.answers.reading import CUT, OK, PENDING, STATUSES, Rows
-from groq_magic.errors import InputError, NotSent, StillRunning
+from groq_magic.errors import NotSent, StillRunning
 
 if TYPE_CHECKING:
     import pandas
@@ -129,7 +129,7 @@ class Verbs:
 
     watch: Callable[[Callable[[Any], None]], None]
     check_now: Callable[[], Future[None]]
-    cancel: Callable[[], Future[None]]
+    cancel: Callable[[bool], Future[None]]
     shared: Callable[[], str | None]
     retry: Callable[..., int]
     settle: Callable[[], None]
@@ -230,7 +230,8 @@ class Answers(Sequence[Answer]):
     def wait(self, timeout: float | None = None) -> Answers:
         """Blocks until the end (or `timeout` seconds) and returns itself. An interrupt stops only the wait.
 
-        Raises StillRunning when the time is over first, and NotSent when nothing could be sent.
+        Raises StillRunning when the time is over first, and NotSent when nothing could be sent, or nothing
+        of a retry.
         """
         until = None if timeout is None else time.monotonic() + timeout
         while not self._rows.finished.done():
@@ -244,8 +245,8 @@ class Answers(Sequence[Answer]):
             self.while_waiting()
         self._rows.finished.result(0)  # raises where nobody watches any more
         self.verbs.settle()
-        if self._rows.not_sent is not None:
-            raise NotSent(self._rows.not_sent)
+        if why := self._rows.not_sent or self._rows.not_resent:
+            raise NotSent(why)
         return self
 
     def __await__(self) -> Generator[Any, None, Answers]:
@@ -259,12 +260,7 @@ class Answers(Sequence[Answer]):
         """
         if self._rows.left:
             self._rows.check_done("The batch is", self.name)
-        if not anyway and (others := self.verbs.shared()):
-            raise InputError(
-                f"{others} To cancel it all the same: %groq cancel {self.name} --anyway, or "
-                f"`{self.name}.cancel(anyway=True)`."
-            )
-        self.verbs.cancel().result()
+        self.verbs.cancel(anyway).result()
 
     def retry(self, **changes: Any) -> Answers:
         """Sends again what has no answer, changed as `changes` says, and returns itself, filling in place.

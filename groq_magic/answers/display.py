@@ -28,6 +28,7 @@ def prompt_of(request: wire.Request) -> str | list[dict[str, Any]]:
     messages = request.body.get("messages")
     if not isinstance(messages, list):  # another endpoint's: what was to be heard or read
         return str(request.body.get("url") or request.body.get("input") or "")
+    messages = [message for message in messages if isinstance(message, dict)]
     asked = [message for message in messages if message.get("role") != "system"]
     if len(asked) == 1 and asked[0].get("role") == "user" and isinstance(asked[0].get("content"), str):
         text: str = asked[0]["content"]

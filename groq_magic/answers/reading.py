@@ -117,6 +117,7 @@ class Rows:
         self.completion_tokens = array("I", bytes(4 * count))
         self.finished: Future[None] = Future()
         self.not_sent: str | None = None
+        self.not_resent: str | None = None  # why a retry could not be sent
         self.left = False
         self.problems: dict[str, Trouble] = {}
         # How far things are and what to type, for an Answers of this name.
@@ -137,6 +138,7 @@ class Rows:
                     self._asked_in[row] = place
         self._lent_ends: dict[int, tuple[str, str]] = {}  # by row, where a lender has no line for it
         self._ends: dict[int, tuple[str, str]] = {}  # by shard: code and reason of rows without a line
+        self._counted: dict[int, str] = {}  # under which code a row's failure is counted
         self._ids: dict[int, list[str]] = {}
         self._offsets: dict[int, array[int]] = {}
         self._finders: dict[int, Callable[[str], int | None]] = {}
@@ -152,18 +154,20 @@ class Rows:
             for line in file:
                 row = None
                 with suppress(ValueError):
-                    row = row_of(wire.outcome(line)[0])
+                    row = row_of(wire.result_id(line))
                 if row is not None:
                     ours[row] = 1
                 elif not line.isspace():
                     others += 1
         return Held(ours.count(1), others)
 
-    def collect(self, number: int, path: Path) -> None:
-        """Takes in a result file of a shard. Lines that are no JSON or nobody's are left out.
+    def collect(self, number: int, path: Path) -> tuple[int, int]:
+        """Takes in a result file of a shard; the tokens that it tells of, asked and answered.
 
-        Where an id comes twice, a success is kept rather than a failure, and the first of two successes.
+        Lines that are no JSON or nobody's are left out. Where an id comes twice, a success is kept rather
+        than a failure, and the first of two successes.
         """
+        asked = answered = 0
         source = self._sources[number]
         row_of = self._row_finder(source)
         with self._lock:
@@ -180,7 +184,10 @@ class Rows:
                     except ValueError:
                         continue
                     row = row_of(custom_id)
-                    if row is None or self.status[row] in (OK, CUT):
+                    if row is None:
+                        continue
+                    asked, answered = asked + prompt_tokens, answered + completion_tokens
+                    if self.status[row] in (OK, CUT):
                         continue
                     if self.status[row] != PENDING:
                         self._uncount(row)
@@ -192,6 +199,7 @@ class Rows:
                         self.status[row] = _CODES.get(error[0], FAILED)
                         self._count(error[0], error[1], row)
             self._repeat()
+        return asked, answered
 
     def close(self, number: int, status: int, code: str, reason: str) -> None:
         """Says how the rows of a shard ended of which no line came."""
@@ -208,7 +216,7 @@ class Rows:
         self.lent = list(lent)
         self.waiting = set(range(len(self.lent)))
         self.finished = Future()
-        self.left = False
+        self.left, self.not_resent = False, None
 
     def borrow(self, lent: Lent) -> None:
         """Takes over how the lender's rows stand, as far as they have ended."""
@@ -258,11 +266,12 @@ class Rows:
         """Rows that repeat another stand as it does; the tokens are counted once."""
         for here, there in zip(self.repeated.rows, self.repeated.first, strict=True):
             state, mine = self.status[there], self.status[here]
-            if state == mine and self._offset[there] == self._offset[here]:
+            lies = self._file[there], self._offset[there]
+            if state == mine and lies == (self._file[here], self._offset[here]):
                 continue
             if mine not in (PENDING, OK, CUT):
                 self._uncount(here)
-            self._file[here], self._offset[here] = self._file[there], self._offset[there]
+            self._file[here], self._offset[here] = lies
             self.status[here] = state
             if state not in (PENDING, OK, CUT):
                 self._count(*self.why(there), here)
@@ -305,15 +314,20 @@ class Rows:
 
     def _count(self, code: str, message: str, row: int) -> None:
         seen = self.problems.get(code)
-        self.problems[code] = replace(seen, count=seen.count + 1) if seen else Trouble(message, row, 1)
+        if seen is None:
+            self.problems[code] = Trouble(message, row, 1)
+        else:
+            self.problems[code] = replace(seen, row=min(row, seen.row), count=seen.count + 1)
+        self._counted[row] = code
 
     def _uncount(self, row: int) -> None:
         """Takes a failure back of which a further line has come."""
-        code = self.why(row)[0]
+        code = self._counted.pop(row, "")
         self._lent_ends.pop(row, None)
         seen = self.problems.pop(code, None)
         if seen is not None and seen.count > 1:
-            self.problems[code] = replace(seen, count=seen.count - 1)
+            row = min(other for other, its_code in self._counted.items() if its_code == code)
+            self.problems[code] = replace(seen, row=row, count=seen.count - 1)
 
     def _row_finder(self, source: Source) -> Callable[[str], int | None]:
         """From a custom_id to the row it belongs to, or None."""
@@ -436,7 +450,10 @@ class Rows:
         source = self._source(row)
         if source is None:
             lent, n = self._lent(row)
-            return lent.ids[n] if lent.ids else lent.lender.custom_id(lent.lender_rows[n])
+            if lent.ids:
+                return lent.ids[n]
+            # Two jobs may have sent under one id.
+            return f"{lent.lender.job_id}/{lent.lender.custom_id(lent.lender_rows[n])}"
         if not source.prefix:
             return self._given(source)[source.line_of(row)]
         return f"{source.prefix}{source.line_of(row)}"
@@ -454,8 +471,10 @@ class Rows:
             if lent.ids:
                 if custom_id in lent.ids:
                     return lent.rows[lent.ids.index(custom_id)]
-            elif (there := lent.lender.row_of(custom_id)) is not None and there in lent.lender_rows:
-                return lent.rows[lent.lender_rows.index(there)]
+            elif custom_id.startswith(f"{lent.lender.job_id}/"):
+                there = lent.lender.row_of(custom_id.removeprefix(f"{lent.lender.job_id}/"))
+                if there is not None and there in lent.lender_rows:
+                    return lent.rows[lent.lender_rows.index(there)]
         return None
 
     def _source(self, row: int) -> Source | None:

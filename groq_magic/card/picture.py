@@ -217,6 +217,8 @@ def _sentences(s: Snapshot) -> tuple[str, str]:
 
 def _reused(s: Snapshot) -> str:
     """What was not sent now, and what was."""
+    if s.not_resent:
+        return f"What has no answer could not be asked again. {s.not_resent}"
     if s.again:
         kept = f"; the other {s.prompts - s.again:,} stay as they are" if s.again < s.prompts else ""
         so_far = f" ({s.again_done:,} done so far)" if s.again_done and not s.done else ""
@@ -226,10 +228,14 @@ def _reused(s: Snapshot) -> str:
     asked = f"asked for on {_when(s.reused_from or s.created_at)}"
     if s.reused >= s.prompts:
         return f"{asked[:1].upper()}{asked[1:]}; not sent again."
-    return f"{s.reused:,} of them were {asked} and are not sent again; {s.prompts - s.reused:,} are."
+    left = s.prompts - s.reused - s.shared
+    them, verb = f"the {s.prompts:,} answers" if s.samples > 1 else "them", "is" if left == 1 else "are"
+    return f"{s.reused:,} of {them} were {asked} and are not sent again; {left:,} {verb}."
 
 
 def _repeats(s: Snapshot) -> str:
+    if s.shared:
+        return f"{s.shared:,} share the answer of an equal one."
     if not s.repeats or s.reused >= s.prompts:
         return ""
     what = "1 prompt repeats another" if s.repeats == 1 else f"{s.repeats:,} prompts repeat others"

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from IPython.display import display
 
 from groq_magic import client, ledger, listing, services
-from groq_magic import job as jobs
 from groq_magic.answers import Answers
 from groq_magic.errors import InputError, LedgerError
 from groq_magic.magics import batch, options
@@ -31,14 +30,11 @@ def greeting() -> str | None:
         named = ledger.current().named(ledger.notebook())
         if not named:
             return None
-        said = ", ".join(f"{entry.name} ({_stood(entry.job)})" for entry in named[-5:])
+        said = ", ".join(f"{entry.name} ({listing.status(entry.job)})" for entry in named[-5:])
+        said += f" and {len(named) - 5:,} more" if len(named) > 5 else ""
     except LedgerError as exc:
         return exc.message
     return f"This notebook has: {said}. Take it up again: %groq attach"
-
-
-def _stood(job: jobs.Job) -> str:
-    return listing.status(job, ledger.current().shards(job.job_id))
 
 
 def _help(magics: GroqMagics, words: list[str]) -> None:
@@ -90,7 +86,9 @@ def _retry(magics: GroqMagics, line: str) -> None:
     if client.retry(answers, range(len(answers)), **parsed.values):
         batch.show(magics, answers)
     else:
-        print(f"Every prompt of {answers.name} has its answer: nothing was sent.")  # noqa: T201
+        cut = f"{len(answers.cut):,} were cut off, and a larger --max-tokens asks for them again"
+        why = cut if len(answers.cut) else "every prompt has its answer"
+        print(f"Nothing of {answers.name} was sent: {why}.")  # noqa: T201
 
 
 def _forget(magics: GroqMagics, words: list[str]) -> None:
