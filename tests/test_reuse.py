@@ -58,6 +58,19 @@ def test_ten_rows_more_are_ten_requests(line: Line) -> None:
     assert [answer.prompt for answer in grown][:2] == ["[[echo]]0", "[[echo]]1"]
 
 
+def test_the_numbers_add_up_at_every_moment(line: Line) -> None:
+    """What is reused, what the service has done and what is left are the prompts, on every card."""
+    submit(*echoes(4), "[[fail]]").wait(WAIT_S)
+    line.on(POLL, replaced(status="finalizing", output_file_id=None, error_file_id=None))
+    grown = submit(*echoes(4), "[[fail]]", "[[fail]] 2", *echoes(3, first=10), shard_rows=2)
+    seen = Seen(grown)
+    grown.wait(WAIT_S)
+    for now in seen.snapshots:
+        assert now.answered + now.failed + now.left == now.prompts == 9
+    under_way = [now for now in seen.snapshots if now.phase == "at_groq"]
+    assert max(now.answered + now.failed for now in under_way) > 5
+
+
 def test_rows_in_another_order_are_the_same_rows(line: Line) -> None:
     """Sorting a table, or taking rows out of it, sends nothing."""
     submit(*echoes(5)).wait(WAIT_S)
