@@ -1,5 +1,6 @@
 """What a re-run sends and what it does not: rows are known again by what they ask."""
 
+import threading
 from typing import Any
 
 import filelock
@@ -206,6 +207,21 @@ def test_what_somebody_drives_is_not_taken_out_of_his_hands(line: Line) -> None:
     with filelock.FileLock(book.lock_path(late.job_id)):
         assert not runs._reconsidered(book.job(late.job_id))
     assert runs._reconsidered(book.job(late.job_id))
+
+
+def test_a_submission_and_an_attach_do_not_wait_for_each_other(line: Line) -> None:
+    """Whoever puts a submission down needs no lock that somebody holds who waits for his turn to do so."""
+    first = submit(*echoes(2)).wait(WAIT_S)
+    book, tried = ledger.current(), threading.Event()
+
+    def ask() -> None:
+        runs.locked(first.job_id)
+        runs.drop("nobody")
+        tried.set()
+
+    with runs._lock, book.submitting():
+        threading.Thread(target=ask).start()
+        assert tried.wait(WAIT_S)
 
 
 @pytest.mark.usefixtures("long_ago")
