@@ -7,11 +7,13 @@ import filelock
 import httpx
 import pytest
 
-from groq_magic import client, ledger, prompts, runs, services
+from groq_magic import client, ledger, prompts, reuse, runs, services
 from groq_magic.answers import Answers, Lent, Rows
 from groq_magic.answers.reading import EXPIRED, PENDING
 from groq_magic.card import picture
 from groq_magic.errors import InputError, NotSent, StillRunning
+from groq_magic.job import Job, Loan
+from groq_magic.ledger import Ledger
 from groq_magic.settings import Settings
 from tests import offline
 from tests.line import (
@@ -199,14 +201,45 @@ def test_a_cell_that_grew_after_a_kill_amid_its_sending_goes_on(line: Line) -> N
 
 
 @pytest.mark.usefixtures("long_ago")
-def test_what_somebody_drives_is_not_taken_out_of_his_hands(line: Line) -> None:
-    """While another process holds the job's lock, nothing is withdrawn from it."""
+def test_what_somebody_drives_is_not_taken_out_of_his_hands(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While another process holds the job's lock, nothing is withdrawn, whenever it has taken it."""
+    monkeypatch.setattr(runs, "driven", lambda job_id: False)  # as it was a moment ago
     late = stranded(line, *echoes(5))
     submit(*echoes(3)).wait(WAIT_S)
     book = ledger.current()
     with filelock.FileLock(book.lock_path(late.job_id)):
         assert not runs._reconsidered(book.job(late.job_id))
     assert runs._reconsidered(book.job(late.job_id))
+
+
+def test_a_submission_does_not_look_while_another_is_put_down(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between looking for what was asked before and being put down there is no room for another submission."""
+    uploads = sent(line)
+    looked, real_find, real_add = threading.Event(), reuse.find, Ledger.add
+    others: list[Answers] = []
+    second = threading.Thread(target=lambda: others.append(submit(*echoes(4, first=2), name="second")))
+
+    def find(*args: Any, **how: Any) -> list[Loan]:
+        if threading.current_thread() is second:
+            looked.set()
+        return real_find(*args, **how)
+
+    def add(self: Ledger, *args: Any, **how: Any) -> Job:
+        if threading.current_thread() is not second:
+            second.start()
+            assert not looked.wait(0.5)  # long enough for what must not happen
+        return real_add(self, *args, **how)
+
+    monkeypatch.setattr(reuse, "find", find)
+    monkeypatch.setattr(Ledger, "add", add)
+    first = submit(*echoes(4), name="first")
+    second.join(WAIT_S)
+    assert (first.wait(WAIT_S).texts, others[0].wait(WAIT_S).texts) == (list("0123"), list("2345"))
+    assert sorted(uploads) == [2, 4]
 
 
 def test_a_submission_and_an_attach_do_not_wait_for_each_other(line: Line) -> None:
