@@ -217,7 +217,7 @@ def test_what_somebody_drives_is_not_taken_out_of_his_hands(
 def test_a_submission_does_not_look_while_another_is_put_down(
     line: Line, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Between looking for what was asked before and being put down there is no room for another submission."""
+    """Between looking for what was asked before and being put down there is no room for another."""
     uploads = sent(line)
     looked, real_find, real_add = threading.Event(), reuse.find, Ledger.add
     others: list[Answers] = []
