@@ -205,7 +205,7 @@ def test_equal_rows_have_the_answer_that_came_last_to_the_first(line: Line) -> N
 def test_a_reused_failure_that_was_mended_is_counted_for_no_row(line: Line) -> None:
     """Where equal rows had their failure from an earlier batch, its mending takes all of them back."""
     nothing = {"completed": 0, "failed": 0, "total": 1}
-    line.on(POLL, replaced(status="expired", output_file_id=None, error_file_id=None, request_counts=nothing))
+    line.on(POLL, replaced(status="failed", output_file_id=None, error_file_id=None, request_counts=nothing))
     submit("[[echo]]a").wait(WAIT_S)
     answers = submit("[[echo]]a", "[[echo]]a", "[[echo]]b", unique=True).wait(WAIT_S)
     answers.retry()
