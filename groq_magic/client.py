@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from array import array
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -136,18 +136,26 @@ def _put_down(
     *,
     unique: bool = False,
     missing: KeyMissing | None = None,
+    but: Container[str] = (),
 ) -> Job:
     """The submission on the ledger, with what earlier jobs have of it; or the earlier job that it is.
 
-    Where a key is `missing`, that is raised before anything is put down, unless every answer is here.
+    Where a key is `missing`, that is raised before anything is put down, unless every answer is here. Jobs
+    named in `but` cannot lend to it.
     """
     book = ledger.current()
+    same = book.same(draft)
+    if same is not None and same.job_id not in but and (missing is None or _answered(same.job_id)):
+        return same  # nothing is to be put down: whoever is at it need not be waited for
     with book.submitting():
-        if (same := book.same(draft)) is not None:
+        while (same := book.same(draft)) is not None:
+            if same.job_id in but:
+                draft = replace(draft, attempt=draft.attempt + 1)
+                continue
             if missing is not None and not _answered(same.job_id):
                 raise missing
             return same
-        loans = _loans(draft, cuts, unique=unique)
+        loans = _loans(draft, cuts, unique=unique, but=but)
         if loans:
             cuts = reuse.left_over(cuts, loans, folder, shard_rows)
         lenders = {loan.lender for loan in loans} - {draft.job_id}
@@ -161,10 +169,10 @@ def _answered(job_id: str) -> bool:
     return runs.at_rest(job_id) and not runs.some_unanswered(job_id)
 
 
-def _loans(draft: Job, cuts: list[shards.Cut], *, unique: bool) -> list[Loan]:
+def _loans(draft: Job, cuts: list[shards.Cut], *, unique: bool, but: Container[str] = ()) -> list[Loan]:
     """The rows of a submission that need not be sent, and who has their answers."""
     repeated = reuse.repeats(draft, cuts) if unique else None
-    found = reuse.find(draft, cuts, ledger.current(), runs.driven, runs.unanswered, repeated)
+    found = reuse.find(draft, cuts, ledger.current(), runs.driven, runs.unanswered(), repeated, but)
     return [repeated, *found] if repeated else found
 
 
@@ -221,8 +229,11 @@ def _ask_again(
             stopped=None,
         )
         # What is changed may have been asked before; what is not, is meant to be asked once more.
-        put_down = _put_down if fields else _one_more
-        lender = put_down(draft, cuts, folder, shards.MAX_LINES)
+        if fields:
+            but = {job.job_id, *runs.borrowers(job.job_id)}  # those that will have its answers from this one
+            lender = _put_down(draft, cuts, folder, shards.MAX_LINES, but=but)
+        else:
+            lender = _one_more(draft, cuts, folder)
     places = array("I", range(len(again)))
     with book.submitting():
         still = book.job(lender.job_id)  # nobody has forgotten it meanwhile
@@ -239,12 +250,18 @@ def _drop_unsent(job_id: str) -> None:
     with book.submitting():
         for loan in book.loans(job_id):
             states = {shard.state for shard in book.shards(loan.lender)}
-            if loan.kind == "retry" and states and states <= NEVER_SENT and not runs.locked(loan.lender):
+            unsent = states and states <= NEVER_SENT and not runs.locked(loan.lender)
+            lends = any(
+                other.kind == "reuse" and other.lender == loan.lender
+                for borrower in book.borrowers(loan.lender)
+                for other in book.loans(borrower.job_id)
+            )
+            if loan.kind == "retry" and unsent and not lends:
                 runs.drop(loan.lender)
                 book.forget(loan.lender)
 
 
-def _one_more(draft: Job, cuts: list[shards.Cut], folder: Path, shard_rows: int) -> Job:
+def _one_more(draft: Job, cuts: list[shards.Cut], folder: Path) -> Job:
     """The next attempt at these rows on the ledger; or the one that is under way."""
     book = ledger.current()
     with book.submitting():
@@ -259,7 +276,7 @@ def _hand_on(job_id: str, loan: Loan) -> None:
     """Has a job take over what is asked again, and also those that it has these very rows from."""
     book = ledger.current()
     for earlier in book.loans(job_id):
-        if earlier.kind == "reuse":
+        if earlier.kind == "reuse" and earlier.lender not in runs.family(loan.lender):
             there = dict(zip(earlier.rows, earlier.lender_rows, strict=True))
             pairs = sorted(
                 (there[row], asked)
@@ -494,15 +511,10 @@ def forget(answers: Answers) -> int:
         for each in gone:  # with it go the retries that nobody else has answers of
             lenders = [loan.lender for loan in book.loans(each) if loan.kind == "retry"]
             gone += [one for one in lenders if {job.job_id for job in book.borrowers(one)} <= {*gone}]
-        if any(runs.locked(each) or _under_way(each) for each in gone):
+        if any(map(runs.locked, gone)):
             raise StillRunning("It still runs, here or in another notebook: wait for it or cancel it first.")
         size = sum(book.size(each) for each in gone)
         for each in gone:
             runs.drop(each)
             book.forget(each)
     return size
-
-
-def _under_way(job_id: str) -> bool:
-    """Whether the service has a batch of a job whose answers are not here yet."""
-    return any(shard.state in ("creating", "created") for shard in ledger.current().shards(job_id))

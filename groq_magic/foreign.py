@@ -125,7 +125,10 @@ def cut_anew(came: Path, folder: Path) -> tuple[Cut, str]:
                 model, parts = redact(str(asked.body.get("model"))), ("model", "messages")
                 options = {key: value for key, value in asked.body.items() if key not in parts}
                 models.add(model)
-                forms.add(Form(model, options=options, endpoint=asked.url).key)
+                try:
+                    forms.add(Form(model, options=options, endpoint=asked.url).key)
+                except InputError:  # no number of JSON's: nobody of us asks so
+                    forms.add("")
                 body = msgspec.json.encode(asked.body, order="sorted")
                 yield Request(row, _line(asked, body), fingerprint(asked.url, body))
 

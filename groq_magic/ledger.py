@@ -248,18 +248,21 @@ class Ledger:
     @contextmanager
     def submitting(self) -> Iterator[None]:
         """One submission at a time looks for what was asked before and is put down, in all processes."""
+        lock = filelock.FileLock(self.home / "submitting.lock", timeout=_SUBMITTED_BY_S)
         try:
-            with filelock.FileLock(self.home / "submitting.lock", timeout=_SUBMITTED_BY_S):
-                yield
+            lock.acquire()
         except filelock.Timeout as exc:
             raise LedgerError(
-                f"Another process has been submitting for {_SUBMITTED_BY_S:g} s. Nothing was sent: run the "
+                f"Another submission has been under way for {_SUBMITTED_BY_S:g} s. Nothing was sent: run the "
                 "cell again."
             ) from exc
         except OSError as exc:
-            raise LedgerError(
-                f"The ledger in {self.home} cannot be locked: {exc}. Nothing was sent."
-            ) from exc
+            said = f"The ledger in {self.home} cannot be locked: {exc}. Nothing was sent."
+            raise LedgerError(said) from exc
+        try:
+            yield
+        finally:
+            lock.release()
 
     # --- jobs ---------------------------------------------------------------------------------------
 

@@ -100,12 +100,12 @@ class Run:
             except Exception:
                 log.warning("groq_magic: the end could not be shown", exc_info=True)
             finally:
+                if lock is not None:
+                    lock.release()  # whoever has waited for the end may take it
                 if self._leaving:
                     self.rows.leave()
                 else:
                     self.rows.finished.set_result(None)
-                if lock is not None:
-                    lock.release()
                 self.left.set()
 
     def use(self, connect: Callable[[], tuple[Groq, Poller]]) -> None:

@@ -54,14 +54,23 @@ def some_unanswered(job_id: str) -> bool:
     return any(shard.unanswered for each in family(job_id) for shard in ledger.current().shards(each))
 
 
-def unanswered(job_id: str) -> Container[int]:
-    """The rows of a job that ended as expired or missing, once nothing more will come of it."""
-    if not some_unanswered(job_id) or not at_rest(job_id):
-        return ()
-    return frozenset(read(ledger.current().job(job_id)).unanswered())
+def unanswered() -> Callable[[str], Container[int]]:
+    """Tells which rows of a job ended as expired or missing, once nothing more will come of it.
+
+    What is read for that is read once.
+    """
+    known: dict[str, Rows] = {}
+
+    @cache
+    def of(job_id: str) -> Container[int]:
+        if not some_unanswered(job_id) or not at_rest(job_id):
+            return ()
+        return frozenset(read(ledger.current().job(job_id), known).unanswered())
+
+    return of
 
 
-def _borrowers(job_id: str) -> set[str]:
+def borrowers(job_id: str) -> set[str]:
     """Those that have answers of a job, at whatever remove: it cannot have theirs."""
     found: set[str] = set()
     waiting = [job_id]
@@ -112,19 +121,22 @@ def samples(job: Job) -> Callable[[int], int]:
     return lambda row: known.get(row, 1)
 
 
-def read(job: Job) -> Rows:
-    """The rows of a job at rest: those that are here, or read from disk now."""
-    book = ledger.current()
+def read(job: Job, known: dict[str, Rows] | None = None) -> Rows:
+    """The rows of a job at rest: those that are here, or read from disk now; `known` are read already."""
+    book, known = ledger.current(), {} if known is None else known
+    if job.job_id in known:
+        return known[job.job_id]
     run = _runs.get(job.job_id)
     if run is not None and run.rows.done and len(run.rows.lent) == len(book.loans(job.job_id)):
         return run.rows
-    rows = _rows(job, [read(book.job(loan.lender)) for loan in book.loans(job.job_id)])
+    rows = _rows(job, [read(book.job(loan.lender), known) for loan in book.loans(job.job_id)])
     for shard in book.shards(job.job_id):
         for path in book.results(job.job_id, shard.number):
             rows.collect(shard.number, path)
         rows.close(shard.number, *policy.ending(shard))
     for lent in rows.lent:
         rows.borrow(lent)
+    known[job.job_id] = rows
     return rows
 
 
@@ -217,7 +229,7 @@ def _reconsidered(job: Job) -> bool:
         return False
     lock = filelock.FileLock(book.lock_path(job.job_id), blocking=False)
     with suppress(filelock.Timeout), lock, book.submitting():
-        if loans := reuse.find(job, cuts, book, driven, unanswered, but=_borrowers(job.job_id)):
+        if loans := reuse.find(job, cuts, book, driven, unanswered(), but=borrowers(job.job_id)):
             with book.cutting(new_job_id()) as folder:
                 begin = len(book.shards(job.job_id))
                 left = reuse.unlent(cuts, loans, folder, shards.MAX_LINES, begin)

@@ -93,6 +93,7 @@ class View:
             else jobs.phase(job, shards, rows.settled, lent=bool(rows.waiting))
         )
         done = phase in ("done", "not_sent")
+        served, served_failed = self._served(shards)
         ends = [shard.ended_at for shard in shards if shard.ended_at]
         expiries = [shard.expires_at for shard in shards if shard.expires_at]
         return Snapshot(
@@ -107,8 +108,8 @@ class View:
             shards=len(shards),
             shards_sent=sum(shard.batch_id is not None for shard in shards),
             counts={status: n for status, n in rows.counts().items() if n},
-            served=sum(shard.completed for shard in shards if shard.number not in rows.settled),
-            served_failed=sum(shard.failed for shard in shards if shard.number not in rows.settled),
+            served=served,
+            served_failed=served_failed,
             created_at=job.created_at,
             now=time.time(),
             ended_at=max(ends) if done and ends else None,
@@ -133,6 +134,16 @@ class View:
             again_done=sum(shard.completed + shard.failed for shard in self._awaited(retried=True)),
             history=tuple(self._history),
         )
+
+    def _served(self, shards: list[Shard]) -> tuple[int, int]:
+        """How many rows the service says it has answered and failed, of those that are not here yet."""
+        answered = failed = 0
+        for shard in shards:
+            if shard.number not in self._rows.settled:
+                here = self._rows.here(shard.number) if shard.state == "collected" else (0, 0)
+                answered += max(0, shard.completed - here[0])
+                failed += max(0, shard.failed - here[1])
+        return answered, failed
 
     def _status(self, shards: list[Shard], phase: str) -> str:
         """One word for all batches that rows come from, those of other jobs too."""

@@ -142,7 +142,7 @@ def test_what_was_sent_meanwhile_is_not_withdrawn(ledger: Ledger) -> None:
 def test_one_submission_at_a_time(ledger: Ledger, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """While one is put down another one waits, and does not wait for ever."""
     monkeypatch.setattr("groq_magic.ledger._SUBMITTED_BY_S", 0.05)
-    waited = pytest.raises(LedgerError, match="Another process has been submitting for")
+    waited = pytest.raises(LedgerError, match="Another submission has been under way for")
     with closing(Ledger(home)) as other, other.submitting(), waited, ledger.submitting():
         pass
     with ledger.submitting():

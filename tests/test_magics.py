@@ -460,6 +460,14 @@ def test_wait_waits(notebook: Notebook) -> None:
         assert said.startswith("Still running after 0.01 s: 0 of 1 answered")
 
 
+def test_what_has_ended_can_be_forgotten_at_once(notebook: Notebook) -> None:
+    """Whoever has waited for the end need not wait for anything more."""
+    for n in range(20):
+        notebook.ok(f"%%groq_batch gone --wait\n[[echo]]{n}\n")
+        notebook.ok("%groq forget gone")
+    assert ledger.current().jobs() == []
+
+
 def test_cancel_ends_a_batch_and_says_when_there_is_none_to_cancel(notebook: Notebook) -> None:
     """`%groq cancel NAME` stops what is under way; of a batch that ended it says so and changes nothing."""
     offline.sandbox(5)

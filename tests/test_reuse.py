@@ -1,18 +1,20 @@
 """What a re-run sends and what it does not: rows are known again by what they ask."""
 
+import errno
 import threading
+from contextlib import suppress
 from typing import Any
 
 import filelock
 import httpx
 import pytest
 
-from groq_magic import client, ledger, prompts, reuse, runs, services
+from groq_magic import client, ledger, pipeline, prompts, reuse, runs, services
 from groq_magic.answers import Answers, Lent, Rows
 from groq_magic.answers.reading import EXPIRED, PENDING
 from groq_magic.card import picture
-from groq_magic.errors import InputError, NotSent, StillRunning
-from groq_magic.job import Job, Loan
+from groq_magic.errors import InputError, LedgerError, NotSent, StillRunning
+from groq_magic.job import Job, Loan, Snapshot
 from groq_magic.ledger import Ledger
 from groq_magic.settings import Settings
 from tests import offline
@@ -20,9 +22,11 @@ from tests.line import (
     CANCEL,
     CREATE,
     EARLIER,
+    MODELS,
     POLL,
     UPLOAD,
     WAIT_S,
+    Gate,
     Line,
     Seen,
     echoes,
@@ -61,15 +65,25 @@ def test_ten_rows_more_are_ten_requests(line: Line) -> None:
     assert [answer.prompt for answer in grown][:2] == ["[[echo]]0", "[[echo]]1"]
 
 
-def test_the_numbers_add_up_at_every_moment(line: Line) -> None:
+def test_the_numbers_add_up_at_every_moment(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is reused, what the service has done and what is left are the prompts, on every card."""
     submit(*echoes(4), "[[fail]]").wait(WAIT_S)
+    taken_in: list[Snapshot] = []
+    close = Rows.close
+
+    def closed(self: Rows, *args: Any) -> None:
+        if run := runs.held(self.job_id):
+            taken_in.append(run.view.snapshot())
+        close(self, *args)
+
+    monkeypatch.setattr(Rows, "close", closed)
     line.on(POLL, replaced(status="finalizing", output_file_id=None, error_file_id=None))
     grown = submit(*echoes(4), "[[fail]]", "[[fail]] 2", *echoes(3, first=10), shard_rows=2)
     seen = Seen(grown)
     grown.wait(WAIT_S)
-    for now in seen.snapshots:
+    for now in [*seen.snapshots, *taken_in]:
         assert now.answered + now.failed + now.left == now.prompts == 9
+    assert len(taken_in) == 2
     under_way = [now for now in seen.snapshots if now.phase == "at_groq"]
     assert max(now.answered + now.failed for now in under_way) > 5
 
@@ -240,6 +254,31 @@ def test_a_submission_does_not_look_while_another_is_put_down(
     second.join(WAIT_S)
     assert (first.wait(WAIT_S).texts, others[0].wait(WAIT_S).texts) == (list("0123"), list("2345"))
     assert sorted(uploads) == [2, 4]
+
+
+def test_what_is_answered_waits_for_no_other_submission(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While somebody is stuck in putting one down, a cell that is answered returns at once."""
+    monkeypatch.setattr("groq_magic.ledger._SUBMITTED_BY_S", 0.05)
+    submit(*echoes(2)).wait(WAIT_S)
+    with ledger.current().submitting():
+        assert submit(*echoes(2)).wait(WAIT_S).texts == numbers(2)
+        with pytest.raises(LedgerError, match="Another submission has been under way"):
+            submit(*echoes(3))
+
+
+def test_a_full_disk_while_a_submission_is_put_down_is_called_so(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is no trouble with a lock, and nothing was sent."""
+    submit(*echoes(2)).wait(WAIT_S)
+
+    def full(*args: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(reuse, "left_over", full)
+    with pytest.raises(LedgerError, match=r"cannot be written to .* No space left on device"):
+        submit(*echoes(3))
+    assert line.count(CREATE) == 1
 
 
 def test_a_submission_and_an_attach_do_not_wait_for_each_other(line: Line) -> None:
@@ -416,6 +455,52 @@ def test_a_retry_of_reused_rows_mends_them_for_all(line: Line) -> None:
     assert submit(*asked, options=options).wait(WAIT_S).texts == ["y", "abcdefgh"]
     assert grown.texts == ["abcdefgh", "x"]
     assert line.count(CREATE) == 4
+
+
+def test_retries_with_each_others_model_do_not_go_in_a_circle(line: Line) -> None:
+    """Two batches of one failing prompt, each retried with the other's model, can both be read and grown."""
+    first, second = "openai/gpt-oss-20b", "openai/gpt-oss-120b"
+    answers = {model: submit("[[fail]]", model=model, name=model[-3:]) for model in (first, second)}
+    for model, other in ((first, second), (second, first)):
+        answers[model].wait(WAIT_S).retry(model=other)
+        answers[model].wait(WAIT_S)
+    forget()
+    for model in (first, second):
+        assert ends(submit("[[fail]]", model=model).wait(WAIT_S))[0][0] == "failed"
+        assert submit("[[fail]]", "[[echo]]x", model=model).wait(WAIT_S).texts == [None, "x"]
+    assert [answers.done for answers in client.attach_all()] == [True] * len(client.named())
+
+
+def test_a_retry_that_was_not_sent_and_lends_is_kept(line: Line) -> None:
+    """What another submission borrowed from it keeps its rows."""
+    answers = submit("[[cut]][[echo]]ab", options={"max_completion_tokens": 30}).wait(WAIT_S)
+    line.on(MODELS, gate := Gate())
+    answers.retry(max_tokens=60, model="nobody/nothing")
+    assert gate.arrived.wait(WAIT_S)
+    other = submit(
+        "[[cut]][[echo]]ab", model="nobody/nothing", options={"max_completion_tokens": 60}, name="z"
+    )
+    gate.opened.set()
+    with suppress(NotSent):
+        other.wait(WAIT_S)
+    with pytest.raises(StillRunning, match="run its cell again"):
+        answers.retry(max_tokens=90)
+    assert [answer.status for answer in other] == ["missing"]
+
+
+def test_a_cell_that_grew_row_by_row_is_read_once_a_batch(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However often rows were borrowed on, looking for what was asked before reads each batch once."""
+    monkeypatch.setattr(pipeline, "LATE_FILES_S", 0.05)
+    for count in range(1, 8):
+        submit("[[lose]]", *echoes(count)).wait(WAIT_S)
+    forget()
+    made: list[str] = []
+    real = runs._rows
+    monkeypatch.setattr(runs, "_rows", lambda job, lenders: made.append(job.job_id) or real(job, lenders))
+    client.plan(prompts.from_source(["[[lose]]", *echoes(9)]), Settings())
+    assert len(made) == len(set(made)) > 3
 
 
 def test_an_old_row_stays_until_its_replacement_is_there(line: Line) -> None:

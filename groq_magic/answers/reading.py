@@ -293,6 +293,11 @@ class Rows:
         reply = self.reply(row) if self._file[row] != _NOWHERE else None
         return reply.error if reply is not None and reply.error else self.end(row)
 
+    def here(self, number: int) -> tuple[int, int]:
+        """How many rows of a shard have been answered, and how many have failed, so far."""
+        found = bytes(self.status[row] for row in self._sources[number].rows)
+        return found.count(OK) + found.count(CUT), found.count(FAILED)
+
     def rows_of(self, number: int) -> Sequence[int]:
         """The rows that a shard asks about."""
         return self._sources[number].rows
