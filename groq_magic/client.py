@@ -245,7 +245,10 @@ def _ask_again(
 
 
 def _drop_unsent(job_id: str) -> None:
-    """Retries of a job of which nothing could be sent are forgotten: the next one takes their place."""
+    """Retries of a job of which nothing could be sent are forgotten: the next one takes their place.
+
+    Not so where somebody holds one under a name, having submitted the same, or has borrowed from it.
+    """
     book = ledger.current()
     with book.submitting():
         for loan in book.loans(job_id):
@@ -256,7 +259,7 @@ def _drop_unsent(job_id: str) -> None:
                 for borrower in book.borrowers(loan.lender)
                 for other in book.loans(borrower.job_id)
             )
-            if loan.kind == "retry" and unsent and not lends:
+            if loan.kind == "retry" and unsent and not lends and not book.notebooks(loan.lender):
                 runs.drop(loan.lender)
                 book.forget(loan.lender)
 

@@ -471,21 +471,22 @@ def test_retries_with_each_others_model_do_not_go_in_a_circle(line: Line) -> Non
     assert [answers.done for answers in client.attach_all()] == [True] * len(client.named())
 
 
-def test_a_retry_that_was_not_sent_and_lends_is_kept(line: Line) -> None:
-    """What another submission borrowed from it keeps its rows."""
+@pytest.mark.parametrize("more", [[], ["[[echo]]x"]], ids=["the same", "and another"])
+def test_a_retry_that_was_not_sent_and_that_others_have_is_kept(more: list[str], line: Line) -> None:
+    """Who submitted the same, or borrowed from it, keeps his rows."""
     answers = submit("[[cut]][[echo]]ab", options={"max_completion_tokens": 30}).wait(WAIT_S)
     line.on(MODELS, gate := Gate())
     answers.retry(max_tokens=60, model="nobody/nothing")
     assert gate.arrived.wait(WAIT_S)
-    other = submit(
-        "[[cut]][[echo]]ab", model="nobody/nothing", options={"max_completion_tokens": 60}, name="z"
-    )
+    options = {"max_completion_tokens": 60}
+    other = submit("[[cut]][[echo]]ab", *more, model="nobody/nothing", options=options, name="z")
     gate.opened.set()
-    with suppress(NotSent):
-        other.wait(WAIT_S)
+    for waiting in (answers, other):
+        with suppress(NotSent):
+            waiting.wait(WAIT_S)
     with pytest.raises(StillRunning, match="run its cell again"):
         answers.retry(max_tokens=90)
-    assert [answer.status for answer in other] == ["missing"]
+    assert {answer.status for answer in other} == {"missing"}
 
 
 def test_a_cell_that_grew_row_by_row_is_read_once_a_batch(
