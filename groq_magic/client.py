@@ -251,17 +251,14 @@ def _drop_unsent(job_id: str) -> None:
     """
     book = ledger.current()
     with book.submitting():
-        for loan in book.loans(job_id):
-            states = {shard.state for shard in book.shards(loan.lender)}
-            unsent = states and states <= NEVER_SENT and not runs.locked(loan.lender)
-            lends = any(
-                other.kind == "reuse" and other.lender == loan.lender
-                for borrower in book.borrowers(loan.lender)
-                for other in book.loans(borrower.job_id)
-            )
-            if loan.kind == "retry" and unsent and not lends and not book.notebooks(loan.lender):
-                runs.drop(loan.lender)
-                book.forget(loan.lender)
+        for retry in [loan.lender for loan in book.loans(job_id) if loan.kind == "retry"]:
+            states = {shard.state for shard in book.shards(retry)}
+            if not states or not states <= NEVER_SENT or runs.locked(retry) or book.notebooks(retry):
+                continue
+            borrowed = [loan for other in book.borrowers(retry) for loan in book.loans(other.job_id)]
+            if not any(loan.kind == "reuse" and loan.lender == retry for loan in borrowed):
+                runs.drop(retry)
+                book.forget(retry)
 
 
 def _one_more(draft: Job, cuts: list[shards.Cut], folder: Path) -> Job:

@@ -126,10 +126,10 @@ def read(job: Job, known: dict[str, Rows] | None = None) -> Rows:
     book, known = ledger.current(), {} if known is None else known
     if job.job_id in known:
         return known[job.job_id]
-    run = _runs.get(job.job_id)
-    if run is not None and run.rows.done and len(run.rows.lent) == len(book.loans(job.job_id)):
+    run, loans = _runs.get(job.job_id), book.loans(job.job_id)
+    if run is not None and run.rows.done and len(run.rows.lent) == len(loans):
         return run.rows
-    rows = _rows(job, [read(book.job(loan.lender), known) for loan in book.loans(job.job_id)])
+    rows = _rows(job, loans, [read(book.job(loan.lender), known) for loan in loans])
     for shard in book.shards(job.job_id):
         for path in book.results(job.job_id, shard.number):
             rows.collect(shard.number, path)
@@ -140,22 +140,24 @@ def read(job: Job, known: dict[str, Rows] | None = None) -> Rows:
     return rows
 
 
-def _rows(job: Job, lenders: list[Rows]) -> Rows:
-    """The rows of a job, none of them filled yet; `lenders` are the rows of those that its loans name."""
+def _rows(job: Job, loans: list[Loan], lenders: list[Rows]) -> Rows:
+    """The rows of a job, none of them filled yet; `lenders` are the rows of those that its `loans` name."""
     book = ledger.current()
     sources = [
         Source(shard.number, book.shard_path(job.job_id, shard.number), rows, shard.prefix)
         for shard, rows in zip(book.shards(job.job_id), book.rows(job.job_id), strict=True)
     ]
-    loans = zip(book.loans(job.job_id), lenders, strict=True)
-    lent = [_lent(loan, rows) for loan, rows in loans]
     found = book.repeats(job.job_id)
     repeated = Repeated(found.rows, found.lender_rows, found.ids) if found else None
+    lent = _lent(loans, lenders)
     return Rows(job.job_id, job.prompts, sources, lent, samples=job.samples, repeated=repeated)
 
 
-def _lent(loan: Loan, lender: Rows) -> Lent:
-    return Lent(lender, loan.rows, loan.lender_rows, retry=loan.kind == "retry", ids=loan.ids)
+def _lent(loans: list[Loan], lenders: list[Rows]) -> list[Lent]:
+    return [
+        Lent(lender, loan.rows, loan.lender_rows, retry=loan.kind == "retry", ids=loan.ids)
+        for loan, lender in zip(loans, lenders, strict=True)
+    ]
 
 
 def _complete(found: list[Shard]) -> bool:
@@ -204,12 +206,12 @@ def ensure(job: Job, service: Callable[[], Service], *, new: bool = False) -> Ru
                 return run
             rows, view = run.rows, run.view
             lenders = [ensure(book.job(loan.lender), service) for loan in loans]
-            rows.reopen([_lent(loan, lender.rows) for loan, lender in zip(loans, lenders, strict=True)])
+            rows.reopen(_lent(loans, [lender.rows for lender in lenders]))
         else:
             if not new and _reconsidered(job):
                 loans = book.loans(job.job_id)
             lenders = [ensure(book.job(loan.lender), service) for loan in loans]
-            rows = _rows(job, [lender.rows for lender in lenders])
+            rows = _rows(job, loans, [lender.rows for lender in lenders])
             view = View(job.job_id, book, rows)
             rows.describe = view.how_far
         run = Run(job.job_id, book, rows, lambda: connect(service()), view)

@@ -499,7 +499,7 @@ def test_a_cell_that_grew_row_by_row_is_read_once_a_batch(
     forget()
     made: list[str] = []
     real = runs._rows
-    monkeypatch.setattr(runs, "_rows", lambda job, lenders: made.append(job.job_id) or real(job, lenders))
+    monkeypatch.setattr(runs, "_rows", lambda job, *how: made.append(job.job_id) or real(job, *how))
     client.plan(prompts.from_source(["[[lose]]", *echoes(9)]), Settings())
     assert len(made) == len(set(made)) > 3
 
