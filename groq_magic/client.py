@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import time
 from array import array
 from collections.abc import Callable, Container, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from groq_magic import foreign, keys, ledger, loop, prompts, reuse, runs, services, shards, wire
-from groq_magic.answers import Answers, Rows, Verbs
+from groq_magic.answers import Answers, Rows, Verbs, display
 from groq_magic.answers.reading import CUT, UNANSWERED
 from groq_magic.errors import InputError, KeyMissing, StillRunning
-from groq_magic.job import NAMELESS, NEVER_SENT, Job, Loan, Snapshot
+from groq_magic.job import NAMELESS, NEVER_SENT, SEVERAL_MODELS, Job, Loan, Snapshot
 from groq_magic.keys import Service
 from groq_magic.ledger import new_job_id
 from groq_magic.pipeline import Run
@@ -27,7 +29,7 @@ from groq_magic.view import Observer
 class Plan:
     """What would be sent: `tokens` is a rough count of the prompts', four characters each.
 
-    `reused` rows were asked before; `repeats` share the answer of an equal one.
+    `reused` rows were asked before; `repeats` share the answer of an equal one; `skipped` miss a value.
     """
 
     prompts: int
@@ -40,6 +42,7 @@ class Plan:
     place: str
     reused: int = 0
     repeats: int = 0
+    skipped: int = 0
 
 
 # --- submitting --------------------------------------------------------------------------------------
@@ -49,7 +52,7 @@ def submit(
     source: object,
     *,
     template: str | None = None,
-    model: str = DEFAULT_MODEL,
+    model: str | None = None,
     system: str | None = None,
     id: str | None = None,
     temperature: float | None = None,
@@ -60,30 +63,53 @@ def submit(
     samples: int = 1,
     unique: bool = False,
     raw: bool = False,
+    missing: str = "error",
+    max_prompts: int = prompts.MAX_PROMPTS,
     variables: Mapping[str, object] | None = None,
     name: str = "",
 ) -> Answers:
     """Sends every prompt of `source` to Groq's Batch API and returns at once; the Answers fill in place.
 
-    `source` is a list of texts, a dict id → prompt, message lists, rows or a table; `template` (Jinja's
-    `{{ }}`) is filled for each row. `temperature` is 0 to 2; `max_tokens` bounds each answer; `extra` is
-    merged into every request's body; `window` is "24h" or "7d". Each prompt is asked `samples` times; with
+    `source` is anything of the table in `groq_magic.prompts.sources`: a list of texts, a dict id → prompt,
+    message lists, rows, a frame, a file (a `Path`), an iterator of at most `max_prompts`, whole request lines
+    … `template` (Jinja's `{{ }}`) is filled for each row; rows in which a value of it is missing are an error
+    or, with `missing="skip"`, are not sent. `model` is by default openai/gpt-oss-20b, or that of request
+    lines. `temperature` is 0 to 2; `max_tokens` bounds each answer; `extra` is merged into every request's
+    body; `window` is "24h" or "7d". Each prompt is asked `samples` times; with
     `unique`, equal prompts are sent once and share the answer. Everything is cut and checked before this
     returns; the network is never waited for. What was asked before is not sent again, row by row; another
     `take` is another set of answers. With a `name`, `%groq attach` finds them under it in this notebook.
     Raises InputError, KeyMissing, LedgerError. https://console.groq.com/docs/batch
     """
-    asked = prompts.from_source(
-        source, template=template, raw=raw, id_column=id, variables=variables or {}, system=system
-    )
     options = body_options(temperature=temperature, max_tokens=max_tokens, extra=extra)
-    return send(asked, Settings(model, window, options, take=take, samples=samples, unique=unique), name=name)
+    settings = Settings(model or DEFAULT_MODEL, window, options, take=take, samples=samples, unique=unique)
+    asked = prompts.from_source(
+        source,
+        template=template,
+        raw=raw,
+        id_column=id,
+        variables=variables or {},
+        system=system,
+        model=model,
+        options=options,
+        missing=missing,
+        max_prompts=max_prompts,
+    )
+    return send(asked, settings, name=name)
 
 
 def send(
-    asked: Prompts, settings: Settings, *, name: str, bind: Callable[[Answers], None] = lambda answers: None
+    asked: Prompts,
+    settings: Settings,
+    *,
+    name: str,
+    bind: Callable[[Answers], None] = lambda answers: None,
+    tick: Callable[[int], None] = lambda rows: None,
 ) -> Answers:
-    """Cuts the prompts, puts the job on the ledger, binds the Answers, and only then starts carrying it."""
+    """Cuts the prompts, puts the job on the ledger, binds the Answers, and only then starts carrying it.
+
+    `tick` is told now and then how many prompts were cut.
+    """
     book, missing = ledger.current(), None
     try:
         where = services.current()
@@ -91,8 +117,8 @@ def send(
         where, missing = keys.keyless(), exc
     job_id = new_job_id()
     with book.cutting(job_id) as folder:
-        cuts = shards.cut(asked, _form(asked, settings), folder, settings.shard_rows, settings.samples)
-        draft = _draft(job_id, cuts, settings, where, name)
+        cuts = _cut(asked, settings, folder, tick)
+        draft = _draft(job_id, asked, cuts, folder, settings, where, name)
         job = _put_down(draft, cuts, folder, settings.shard_rows, unique=settings.unique, missing=missing)
         repeats = 0 if settings.unique else shards.repeats(cuts)
     asked_now, new = 0, job.job_id == job_id
@@ -103,13 +129,26 @@ def send(
     return carry(job, name, frame=asked.frame, service=lambda: where, met=met, new=new, bind=bind)
 
 
-def _form(asked: Prompts, settings: Settings) -> shards.Form:
-    return shards.Form(settings.model, system=asked.system, options=settings.options)
+def _cut(asked: Prompts, settings: Settings, folder: Path, tick: Callable[[int], None]) -> list[shards.Cut]:
+    """The shards of a submission in `folder`; its source is let go of, whatever happens."""
+    form = shards.Form(settings.model, system=asked.system, options=settings.options)
+    with closing(asked):
+        return shards.cut(asked, form, folder, settings.shard_rows, settings.samples, tick)
 
 
-def _draft(job_id: str, cuts: list[shards.Cut], settings: Settings, where: Service, name: str) -> Job:
+def _draft(
+    job_id: str,
+    asked: Prompts,
+    cuts: list[shards.Cut],
+    folder: Path,
+    settings: Settings,
+    where: Service,
+    name: str,
+) -> Job:
     """The job that this submission would be."""
     shares = settings.unique and shards.repeats(cuts) > 0
+    skipped = array("I", (each.row for each in shards.skipped(folder)))
+    salt = (b"unique" if shares else b"") + skipped.tobytes()
     return Job(
         job_id=job_id,
         created_at=time.time(),
@@ -118,14 +157,21 @@ def _draft(job_id: str, cuts: list[shards.Cut], settings: Settings, where: Servi
         key_fingerprint=where.key_fingerprint,
         notebook=ledger.notebook(),
         name=name,
-        model=settings.model,
-        endpoint=wire.CHAT,
+        model=_model(asked, settings),
+        endpoint=wire.CHAT,  # audio lines, too: https://console.groq.com/docs/batch
         window=settings.window,
-        prompts=sum(cut.lines for cut in cuts),
-        content=shards.content_hash(cuts, b"unique" if shares else b""),
+        prompts=sum(cut.lines for cut in cuts) + len(skipped),
+        content=shards.content_hash(cuts, salt),
         samples=settings.samples,
         take=settings.take,
     )
+
+
+def _model(asked: Prompts, settings: Settings) -> str:
+    """The model that the prompts go to: that of the settings, but for whole request lines."""
+    if not asked.models:
+        return settings.model
+    return next(iter(asked.models)) if len(asked.models) == 1 else SEVERAL_MODELS
 
 
 def _put_down(
@@ -212,7 +258,7 @@ def _ask_again(
         return 0
     book, job_id, fields = ledger.current(), new_job_id(), fields or {}
     with book.cutting(job_id) as folder:
-        cuts = reuse.again(rows, again, folder, job.endpoint, fields, runs.samples(job))
+        cuts = reuse.again(rows, again, folder, fields, runs.samples(job))
         draft = replace(
             job,
             job_id=job_id,
@@ -323,23 +369,22 @@ def retry(answers: Answers, picked: Sequence[int], **changes: Any) -> int:
     return sent
 
 
-def plan(asked: Prompts, settings: Settings) -> Plan:
+def plan(asked: Prompts, settings: Settings, tick: Callable[[int], None] = lambda rows: None) -> Plan:
     """What `send` would send; nothing is kept and nothing leaves."""
     import tempfile
 
-    form = _form(asked, settings)
     try:
         where = services.current()
         place = where.place
     except KeyMissing:
         where, place = keys.keyless(), "nowhere yet (no key was found)"
     with tempfile.TemporaryDirectory(prefix="groq_magic-") as folder:
-        cuts = shards.cut(asked, form, Path(folder), settings.shard_rows, settings.samples)
-        first = _first(cuts)
-        draft, repeats = _draft(new_job_id(), cuts, settings, where, ""), 0
+        cuts = _cut(asked, settings, Path(folder), tick)
+        first, skipped = _first(cuts), len(shards.skipped(Path(folder)))
+        draft, repeats = _draft(new_job_id(), asked, cuts, Path(folder), settings, where, ""), 0
         if same := ledger.current().same(draft):
             cuts = _unanswered(same, Path(folder) / "again")
-            reused = draft.prompts - sum(cut.lines for cut in cuts)
+            reused = draft.prompts - skipped - sum(cut.lines for cut in cuts)
         else:
             loans = _loans(draft, cuts, unique=settings.unique)
             reused, repeats = (
@@ -349,6 +394,7 @@ def plan(asked: Prompts, settings: Settings) -> Plan:
         first = _first(cuts) if cuts else first
     count, size = sum(cut.lines for cut in cuts), sum(cut.size for cut in cuts)
     given = {**(settings.options or {}), "window": settings.window}
+    form = shards.Form(settings.model, system=asked.system, options=settings.options)
     constant = len(form.text_head) + len(form.text_tail) + 60
     return Plan(
         prompts=count,
@@ -357,10 +403,11 @@ def plan(asked: Prompts, settings: Settings) -> Plan:
         tokens=max(0, size - count * constant) // 4 + count * len(asked.system or "") // 4,
         first=_as_text(first),
         settings=", ".join(f"{key} {value!r}" for key, value in given.items()),
-        model=settings.model,
+        model=_model(asked, settings),
         place=place,
         reused=reused,
         repeats=repeats,
+        skipped=skipped,
     )
 
 
@@ -375,12 +422,18 @@ def _unanswered(job: Job, folder: Path) -> list[shards.Cut]:
         return []
     folder.mkdir()
     rows = runs.read(job)
-    return reuse.again(rows, rows.unanswered(), folder, job.endpoint, {}, runs.samples(job))
+    return reuse.again(rows, rows.unanswered(), folder, {}, runs.samples(job))
 
 
 def _as_text(request: wire.Request) -> str:
-    messages = request.body["messages"]
-    return "\n".join(f"[{m.get('role')}] {m.get('content')}" for m in messages)
+    """A request for people: who says what; a content of several parts as JSON."""
+    if not (messages := request.body.get("messages")):
+        return f"[{request.url}] {display.prompt_of(request)}"
+    said = [(message.get("role"), message.get("content")) for message in messages]
+    return "\n".join(
+        f"[{role}] {content if isinstance(content, str) else json.dumps(content, ensure_ascii=False)}"
+        for role, content in said
+    )
 
 
 def carry(

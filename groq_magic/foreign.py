@@ -22,7 +22,7 @@ from groq_magic.api import Groq
 from groq_magic.errors import InputError, NoReply, Refused, redact
 from groq_magic.job import SEVERAL_MODELS, Job
 from groq_magic.ledger import new_job_id
-from groq_magic.shards import Cut, Form, Request, cut_again, fingerprint
+from groq_magic.shards import SEVERAL, Cut, Request, cut_again, fingerprint, form_of
 
 T = TypeVar("T")
 
@@ -122,11 +122,10 @@ def cut_anew(came: Path, folder: Path) -> tuple[Cut, str]:
                     raise InputError(said) from exc
                 if known.setdefault(asked.custom_id, number) != number:
                     raise InputError(f"The batch's input file has the id {asked.custom_id!r} twice.")
-                model, parts = redact(str(asked.body.get("model"))), ("model", "messages")
-                options = {key: value for key, value in asked.body.items() if key not in parts}
+                model = redact(str(asked.body.get("model")))
                 models.add(model)
                 try:
-                    forms.add(Form(model, options=options, endpoint=asked.url).key)
+                    forms.add(form_of(asked.url, asked.body))
                 except InputError:  # no number of JSON's: nobody of us asks so
                     forms.add("")
                 body = msgspec.json.encode(asked.body, order="sorted")
@@ -136,7 +135,7 @@ def cut_anew(came: Path, folder: Path) -> tuple[Cut, str]:
     found = cut_again(requests(), "", folder, sys.maxsize, max_bytes=sys.maxsize, given_ids=True)
     if not found:
         raise InputError("The batch's input file is empty.")
-    form = forms.pop() if len(forms) == 1 else ""  # "": nobody is to look for equal requests in it
+    form = forms.pop() if len(forms) == 1 else SEVERAL
     return replace(found[0], form=form, row_map=None), models.pop() if len(models) == 1 else SEVERAL_MODELS
 
 

@@ -229,6 +229,11 @@ class Snapshot:
         return 0 if self.done else max(0, self.prompts - self.answered - self.failed - ended)
 
     @property
+    def skipped(self) -> int:
+        """Rows that are not sent, since they miss a value."""
+        return self.counts.get("skipped", 0)
+
+    @property
     def collect_before(self) -> float:
         """Until when Groq keeps the results."""
         return self.created_at + KEPT_S

@@ -8,6 +8,7 @@ for the owner alone.
 
     HOME/ledger.sqlite                        (.unreadable-WHEN beside it: one that was damaged)
     HOME/jobs/JOB/shard-0000.jsonl            what was sent
+    HOME/jobs/JOB/skipped.jsonl               which rows were not, if any
     HOME/jobs/JOB/shard-0000.output.jsonl     what came back (.error.jsonl beside it)
     HOME/jobs/JOB/lock                        held by the process that drives the job
     HOME/submitting.lock                      held while a submission is put down
@@ -24,7 +25,7 @@ import threading
 import time
 import uuid
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -35,7 +36,7 @@ import filelock
 from groq_magic import versions
 from groq_magic.errors import LedgerError
 from groq_magic.job import NEVER_SENT, Job, Loan, Shard
-from groq_magic.shards import Cut
+from groq_magic.shards import SEVERAL, Cut, SkippedRow, skipped
 
 _CUT_BY_S = 86_400.0
 _SUBMITTED_BY_S = 120.0
@@ -224,6 +225,10 @@ class Ledger:
         paths = [self.result_path(job_id, number, kind) for kind in ("output", "error")]
         return [path for path in paths if path.exists()]
 
+    def skipped(self, job_id: str) -> list[SkippedRow]:
+        """The rows of a job that were never to be sent."""
+        return skipped(self.folder(job_id))
+
     def lock_path(self, job_id: str) -> Path:
         """The file that the process which drives the job holds locked."""
         return self.folder(job_id) / "lock"
@@ -341,15 +346,17 @@ class Ledger:
         )
         return [_row_numbers(*held) for held in found]
 
-    def known(self, job: Job, form: str) -> Iterator[tuple[str, str, Sequence[int], bytes]]:
-        """Requests of this form that were put down for the job's service and take, oldest first.
+    def known(self, job: Job, forms: Set[str]) -> Iterator[tuple[str, str, Sequence[int], bytes]]:
+        """Requests of these forms that were put down for the job's service and take, oldest first.
 
         For each shard: its job and state, its rows and their fingerprints.
         """
+        wanted = sorted({*forms, SEVERAL})
+        which = "form!=''" if SEVERAL in forms else f"form IN ({', '.join('?' * len(wanted))})"
         found = self._rows(
-            "SELECT job_id, number, shards.state FROM shards JOIN jobs USING (job_id) WHERE form=? AND "
+            f"SELECT job_id, number, shards.state FROM shards JOIN jobs USING (job_id) WHERE {which} AND "
             "service=? AND take=? AND jobs.job_id!=? ORDER BY jobs.created_at, job_id, number",
-            (form, job.service, job.take, job.job_id),
+            (*(() if SEVERAL in forms else wanted), job.service, job.take, job.job_id),
         )
         for job_id, number, state in found:
             first, lines, held, prints = self._rows(

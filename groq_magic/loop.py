@@ -6,19 +6,29 @@ A task on the kernel's own loop stands still while a cell computes; a thread of 
 from __future__ import annotations
 
 import asyncio
+import atexit
 import concurrent.futures
 import contextvars
 import os
+import sys
 import threading
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Coroutine
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+
+
+class Entered(Exception):
+    """A loop runs on this thread, and cannot be entered once more."""
+
+
+_CANCELLED_BY_S = 2.0
 
 _lock = threading.Lock()
 _loop: asyncio.AbstractEventLoop | None = None
 _thread: threading.Thread | None = None
 _pid = 0
+_here = threading.local()  # the loop of each thread that has none
 
 
 def get() -> asyncio.AbstractEventLoop:
@@ -47,3 +57,46 @@ def run(coroutine: Coroutine[Any, Any, T], timeout_s: float | None = None) -> T:
     except BaseException:
         future.cancel()
         raise
+
+
+def run_here(awaitable: Awaitable[T]) -> T:
+    """Runs an awaitable to its end on the calling thread's own loop, even while that is running.
+
+    What a notebook awaits belongs to the notebook's loop, so it cannot be moved to another one. A running
+    loop is entered once more, for which nest_asyncio2 patches asyncio: for good, and only here. An interrupt
+    cancels the awaitable. Raises Entered for a loop that cannot be entered again (uvloop's).
+    """
+    try:
+        own = asyncio.get_running_loop()
+    except RuntimeError:
+        own = _resting()
+    else:
+        import nest_asyncio2
+
+        try:
+            nest_asyncio2.apply(own)
+        except ValueError as exc:
+            if isinstance(awaitable, Coroutine):
+                awaitable.close()
+            raise Entered(
+                f"the loop that runs here ({type(own).__module__}) cannot be entered again"
+            ) from exc
+    task = asyncio.ensure_future(awaitable, loop=own)
+    try:
+        return own.run_until_complete(task)
+    except BaseException:
+        task.cancel()
+        own.run_until_complete(asyncio.wait({task}, timeout=_CANCELLED_BY_S))
+        raise
+
+
+def _resting() -> asyncio.AbstractEventLoop:
+    """The loop of a thread on which none is running: IPython's in a terminal, else one of our own."""
+    if helpers := sys.modules.get("IPython.core.async_helpers"):
+        ipythons: asyncio.AbstractEventLoop = helpers.get_asyncio_loop()
+        return ipythons
+    if getattr(_here, "loop", None) is None:
+        _here.loop = asyncio.new_event_loop()
+        atexit.register(_here.loop.close)
+    found: asyncio.AbstractEventLoop = _here.loop
+    return found

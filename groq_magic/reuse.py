@@ -20,7 +20,7 @@ from groq_magic import wire
 from groq_magic.answers import Rows
 from groq_magic.job import NEVER_SENT, Job, Loan
 from groq_magic.ledger import Ledger
-from groq_magic.shards import Cut, Form, Request, cut_again, fingerprint
+from groq_magic.shards import SEVERAL, Cut, Request, cut_again, fingerprint, form_of
 
 
 def repeats(job: Job, cuts: Sequence[Cut]) -> Loan | None:
@@ -72,14 +72,13 @@ def find(
                     there.append(known.pop())
 
     unsent: list[tuple[str, Sequence[int], bytes]] = []
-    for form in sorted({cut.form for cut in cuts}):
-        for lender, state, rows, prints in book.known(job, form):
-            if lender in but:
-                continue
-            if state in NEVER_SENT and not driven(lender):
-                unsent.append((lender, rows, prints))
-            else:
-                take(lender, rows, prints)
+    for lender, state, rows, prints in book.known(job, {cut.form for cut in cuts}):
+        if lender in but:
+            continue
+        if state in NEVER_SENT and not driven(lender):
+            unsent.append((lender, rows, prints))
+        else:
+            take(lender, rows, prints)
     for lender, rows, prints in unsent:
         if lender in loans:  # who borrows from a job carries it, and so sends the rest of it, too
             take(lender, rows, prints)
@@ -112,31 +111,33 @@ def unlent(
                     if row not in lent:
                         yield Request(row, line, cut.fingerprints[16 * n : 16 * n + 16])
 
-    return cut_again(requests(), cuts[0].form, folder, max_lines, given_ids=not cuts[0].prefix, begin=begin)
+    forms = {cut.form for cut in cuts}
+    form = cuts[0].form if len(forms) == 1 else SEVERAL
+    return cut_again(requests(), form, folder, max_lines, given_ids=not cuts[0].prefix, begin=begin)
 
 
 def again(
     rows: Rows,
     wanted: Sequence[int],
     folder: Path,
-    endpoint: str,
     fields: Mapping[str, Any],
     sample_of: Callable[[int], int],
 ) -> list[Cut]:
     """These rows cut once more, as new rows 0, 1 …, their bodies changed by `fields`."""
-    form = ""  # the same requests once more: nobody is to find them but the job that asks
+    forms: set[str] = set()
 
     def requests() -> Iterator[Request]:
         for place, (row, line) in enumerate(zip(wanted, rows.lines(wanted), strict=True)):
+            asked = wire.request(line)
             if fields:
                 line = changed(line, fields)
-            yield Request(place, line, fingerprint(endpoint, body_of(line), sample_of(row)))
+                forms.add(form_of(asked.url, msgspec.json.decode(body_of(line))))
+            yield Request(place, line, fingerprint(asked.url, body_of(line), sample_of(row)))
 
-    if fields and wanted:
-        first = msgspec.json.decode(body_of(changed(rows.line(wanted[0]), fields)))
-        options = {key: value for key, value in first.items() if key not in ("model", "messages")}
-        form = Form(first["model"], options=options, endpoint=endpoint).key
-    return cut_again(requests(), form, folder, given_ids=False)
+    cuts = cut_again(requests(), "", folder, given_ids=False)
+    # The same requests once more have no form: nobody is to find them but the job that asks.
+    form = "" if not forms else SEVERAL if len(forms) > 1 else forms.pop()
+    return [replace(cut, form=form) for cut in cuts]
 
 
 _BODY = b'","body":'

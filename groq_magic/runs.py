@@ -150,7 +150,15 @@ def _rows(job: Job, loans: list[Loan], lenders: list[Rows]) -> Rows:
     found = book.repeats(job.job_id)
     repeated = Repeated(found.rows, found.lender_rows, found.ids) if found else None
     lent = _lent(loans, lenders)
-    return Rows(job.job_id, job.prompts, sources, lent, samples=job.samples, repeated=repeated)
+    return Rows(
+        job.job_id,
+        job.prompts,
+        sources,
+        lent,
+        samples=job.samples,
+        repeated=repeated,
+        skipped={each.row: (each.missing, each.id or "") for each in book.skipped(job.job_id)},
+    )
 
 
 def _lent(loans: list[Loan], lenders: list[Rows]) -> list[Lent]:

@@ -10,9 +10,9 @@ from __future__ import annotations
 import math
 import os
 from array import array
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -21,12 +21,20 @@ import xxhash
 
 from groq_magic import wire
 from groq_magic.errors import InputError
-from groq_magic.prompts import Prompt, Prompts, checks
+from groq_magic.prompts import Line, Message, Prompts, Skipped, checks
 
 # https://console.groq.com/docs/batch: 50,000 lines; the guide says 200 MB, the API reference 100 MB.
 MAX_LINES = 50_000
 MAX_BYTES = 100_000_000
 SCOUT_FROM, SCOUT_LINES = 5_000, 1_000  # so that real answers are on the card early
+
+SEVERAL = "*"
+"""The form of a shard whose requests have several: any of them may be equal to any other."""
+
+SKIPPED = "skipped.jsonl"
+"""Beside the shards: the rows that are not sent."""
+
+_TICKS = 1_023  # a bit mask: every so many rows somebody is told
 
 _encode = msgspec.json.Encoder(order="sorted").encode
 
@@ -85,7 +93,7 @@ class Form:
         self.text_tail = b',"role":"user"}]' + self._tail
         self.key = xxhash.xxh3_64_hexdigest(b"\n".join((endpoint.encode(), self._head, self._tail)))[:12]
 
-    def body(self, prompt: Prompt) -> bytes:
+    def body(self, prompt: str | list[Message]) -> bytes:
         """The canonical JSON body that sends this prompt."""
         if isinstance(prompt, str):
             return self.text_head + _encode(prompt) + self.text_tail
@@ -163,19 +171,47 @@ def _ids_in(path: Path) -> Iterator[bytes]:
 
 
 def cut(
-    prompts: Prompts, form: Form, folder: Path, max_lines: int = MAX_LINES, samples: int = 1
+    prompts: Prompts,
+    form: Form,
+    folder: Path,
+    max_lines: int = MAX_LINES,
+    samples: int = 1,
+    tick: Callable[[int], None] = lambda rows: None,
 ) -> list[Cut]:
     """Writes the shards of a submission into `folder` and says what was written.
 
-    Each prompt becomes `samples` rows, one after the other; of the user's own ids, `id` stands for the
-    first and `id~2` for the second. Raises InputError, naming the prompt's row, for what cannot be sent; the
-    files are then of no use.
+    `tick` is told now and then how many prompts were cut. Each prompt becomes `samples` rows, one after the
+    other; of the user's own ids, `id` stands for the first and `id~2` for the second. Rows that are skipped
+    are written beside the shards, see `skipped`.
+    Raises InputError, naming the prompt's row, for what cannot be sent; the files are then of no use.
     """
-    cutter = _Cutter(prompts, form, folder, samples)
-    limit = min(SCOUT_LINES, max_lines) if prompts.count * samples >= SCOUT_FROM else max_lines
+    cutter = _Cutter(prompts, form, folder, samples, tick)
+    limit = min(SCOUT_LINES, max_lines) if cutter.many() else max_lines
     while cutter.one(limit):
         limit = max_lines
+    if not cutter.done:
+        raise InputError("Every row misses a value that is used, so all would be skipped: nothing was sent.")
     return cutter.done
+
+
+class SkippedRow(msgspec.Struct, frozen=True):
+    """A row that is not sent, since `missing` is missing in it; `id` is the user's own, if there is one."""
+
+    row: int
+    missing: str
+    id: str | None = None
+
+
+_decode_skipped = msgspec.json.Decoder(SkippedRow).decode
+
+
+def skipped(folder: Path) -> list[SkippedRow]:
+    """The rows of the submission in this folder that are not sent, in order."""
+    path = folder / SKIPPED
+    if not path.exists():
+        return []
+    with path.open("rb") as file:
+        return [_decode_skipped(line) for line in file]
 
 
 _AFTER_ID = b'","method":"POST","url":"'
@@ -209,7 +245,7 @@ def cut_again(
     first = next(waiting, None)
     while first is not None:
         number = begin + len(done)
-        prefix = "" if given_ids else f"{form or 'again'}-{number}x{first.row}-"
+        prefix = "" if given_ids else f"{form if form.isalnum() else 'again'}-{number}x{first.row}-"
         path = folder / f"shard-{number:04}.jsonl"
         rows, digests, size = array("I"), bytearray(), 0
         with path.open("xb") as file:
@@ -240,56 +276,101 @@ def _renamed(line: bytes, prefix: str, number: int) -> bytes:
 class _Cutter:
     """Cuts one file after the other from one stream of prompts."""
 
-    def __init__(self, prompts: Prompts, form: Form, folder: Path, samples: int = 1) -> None:
+    def __init__(
+        self, prompts: Prompts, form: Form, folder: Path, samples: int, tick: Callable[[int], None]
+    ) -> None:
         self.done: list[Cut] = []
-        self._samples = samples
+        self._samples, self._count = samples, prompts.count
         self._items = iter(prompts.items)
         self._ids = iter(prompts.ids) if prompts.ids is not None else None
         if samples > 1:
             self._items = (item for item in prompts.items for _ in range(samples))
-            self._ids = iter(_sampled(prompts.ids, samples)) if prompts.ids is not None else None
-        self._form, self._folder = form, folder
+            self._ids = _sampled(prompts.ids, samples) if prompts.ids is not None else None
+        self._form, self._folder, self._tick = form, folder, tick
         self._row = 0
+
+    def many(self) -> bool:
+        """Whether there are so many rows that the first shard is to be a small one."""
+        if self._count is not None:
+            return self._count * self._samples >= SCOUT_FROM
+        first = list(islice(self._items, SCOUT_FROM))
+        self._items = chain(first, self._items)
+        return len(first) == SCOUT_FROM
 
     def one(self, max_lines: int) -> bool:
         """Writes one shard; False when there was nothing left to write."""
-        number, first_row = len(self.done), self._row
+        number = len(self.done)
         prefix = f"{self._form.key}-{number}-" if self._ids is None else ""
         path = self._folder / f"shard-{number:04}.jsonl"
-        digests = bytearray()
+        digests, forms = bytearray(), set[str]()
         with path.open("xb") as file:
-            size = self._write(file, digests, prefix, max_lines)
+            size, rows = self._write(file, digests, prefix, max_lines, forms)
             file.flush()
             os.fsync(file.fileno())
-        lines = self._row - first_row
-        if not lines:
+        if not rows:
             path.unlink()
             return False
+        form = self._form.key if not forms else SEVERAL if len(forms) > 1 else forms.pop()
         content = content_of(bytes(digests), path, prefix)
         self.done.append(
-            Cut(number, path, first_row, lines, size, bytes(digests), prefix, self._form.key, content)
+            Cut(
+                number,
+                path,
+                rows[0],
+                len(rows),
+                size,
+                bytes(digests),
+                prefix,
+                form,
+                content,
+                rows if isinstance(rows, array) else None,
+            )
         )
         return True
 
-    def _write(self, file: BinaryIO, digests: bytearray, prefix: str, max_lines: int) -> int:
-        """Writes up to `max_lines` lines and says how many bytes; a line that does not fit is put back."""
+    def _write(
+        self, file: BinaryIO, digests: bytearray, prefix: str, max_lines: int, forms: set[str]
+    ) -> tuple[int, Sequence[int]]:
+        """Writes up to `max_lines` lines; how many bytes, and which rows.
+
+        A line that does not fit is put back. `forms` gathers those of whole request lines.
+        """
         form, ids, row, samples = self._form, self._ids, self._row, self._samples
         of_sample = [_of_sample(n + 1) for n in range(samples)]
         body_of, head, tail = form.body, form.text_head, form.text_tail
         ours = f'{{"custom_id":"{prefix}'.encode()
-        middle = f'","method":"POST","url":"{form.endpoint}","body":'.encode()
-        hash_head, digest_of = form.endpoint.encode() + b"\n", xxhash.xxh3_128_digest
-        size, given = 0, ""
-        for line_number, item in enumerate(self._items):
+        middle, hash_head = _around(form.endpoint)
+        digest_of = xxhash.xxh3_128_digest
+        size, lines, first, given = 0, 0, row, ""
+        with_gaps: array[int] | None = None
+        for item in self._items:
+            if not row & _TICKS:
+                self._tick(row // samples)
+            if type(item) is Skipped:
+                self._skip(row, item, next(ids) if ids is not None else None)
+                if with_gaps is None and lines:
+                    with_gaps = array("I", range(first, row))
+                row += 1
+                first = first if lines else row
+                continue
             try:
-                body = head + _encode(item) + tail if type(item) is str else body_of(item)
+                if type(item) is str:
+                    body = head + _encode(item) + tail
+                elif type(item) is Line:
+                    middle, hash_head = _around(item.url)
+                    body = _encode(item.body)
+                    forms.add(form_of(item.url, item.body))
+                else:
+                    body = body_of(item)  # type: ignore[arg-type]  # messages
                 if ids is None:
-                    line = b"%b%d%b%b}\n" % (ours, line_number, middle, body)
+                    line = b"%b%d%b%b}\n" % (ours, lines, middle, body)
                 else:
                     given = next(ids)
                     line = b'{"custom_id":%b%b%b}\n' % (_encode(given), middle[1:], body)
             except UnicodeEncodeError as exc:
                 raise checks.surrogate_error(row // samples) from exc
+            except InputError:
+                raise
             except (TypeError, ValueError, RecursionError) as exc:
                 raise InputError(f"Row {row // samples} cannot be written as JSON: {exc}.") from exc
             if size + len(line) > MAX_BYTES:
@@ -303,22 +384,42 @@ class _Cutter:
                 break
             file.write(line)
             digests += digest_of(hash_head + body + of_sample[row % samples])
+            if with_gaps is not None:
+                with_gaps.append(row)
             size += len(line)
+            lines += 1
             row += 1
-            if line_number + 1 == max_lines:
+            if lines == max_lines:
                 break
         self._row = row
-        return size
+        return size, range(first, first + lines) if with_gaps is None else with_gaps
+
+    def _skip(self, row: int, item: Skipped, given: str | None) -> None:
+        with (self._folder / SKIPPED).open("ab") as file:
+            file.write(_encode(SkippedRow(row, item.missing, given)) + b"\n")
 
 
-def _sampled(ids: Sequence[str], samples: int) -> list[str]:
-    """The ids of all samples of all prompts. Raises InputError where that makes one twice."""
-    found = [name if n == 1 else f"{name}~{n}" for name in ids for n in range(1, samples + 1)]
-    if len(set(found)) < len(found):
-        known = set(ids)
-        twice = next(name for n, name in enumerate(found) if n % samples and name in known)
-        raise InputError(
-            f"The id {twice!r} would be that of a sample of another row, too: ids may not end with ~2 to "
-            f"~{samples} here."
-        )
-    return found
+def _around(endpoint: str) -> tuple[bytes, bytes]:
+    """What stands between a line's id and its body, and what its fingerprint begins with."""
+    url = _encode(endpoint)
+    return b'","method":"POST","url":%b,"body":' % url, endpoint.encode() + b"\n"
+
+
+def form_of(endpoint: str, body: Mapping[str, Any]) -> str:
+    """The form that a whole request has: what it shares with those that differ in their messages alone."""
+    options = {key: value for key, value in body.items() if key not in ("model", "messages")}
+    return Form(str(body.get("model")), options=options, endpoint=endpoint).key
+
+
+def _sampled(ids: Iterable[str], samples: int) -> Iterator[str]:
+    """The ids of all samples of all prompts, as they come. Raises InputError where that makes one twice."""
+    seen: set[str] = set()
+    for given in ids:
+        for found in (given, *(f"{given}~{n}" for n in range(2, samples + 1))):
+            if found in seen:
+                raise InputError(
+                    f"The id {found!r} would be that of a sample of another row, too: ids may not end with "
+                    f"~2 to ~{samples} here."
+                )
+            seen.add(found)
+            yield found

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from itertools import islice
 
 from groq_magic import job as jobs
 from groq_magic import keys
@@ -175,7 +176,7 @@ class View:
     def _read_first_prompt(self) -> str:
         if not self._first_prompt:
             try:
-                request = self._rows.request(0)
+                request = self._rows.request(next(self._rows.asked()))
             except (
                 OSError,
                 ValueError,
@@ -186,7 +187,7 @@ class View:
 
     def _read_first_answers(self) -> tuple[tuple[str, str], ...]:
         found = []
-        for row in range(min(_FIRST_ANSWERS, len(self._rows))):
+        for row in islice(self._rows.asked(), _FIRST_ANSWERS):
             try:
                 reply, request = self._rows.reply(row), self._rows.request(row)
             except (OSError, ValueError):

@@ -12,6 +12,7 @@ import nbformat
 import pytest
 
 from groq_magic.magics import options
+from groq_magic.prompts.sources import sources_markdown
 from groq_magic.sandbox import faults
 from tests.kernel import Kernel
 
@@ -38,6 +39,13 @@ def test_readme_holds_the_table_of_options() -> None:
     found = re.search(r"<!-- options -->\n(.*)<!-- /options -->", README, re.DOTALL)
     assert found is not None
     assert found[1].strip() == options.options_markdown().strip()
+
+
+def test_readme_holds_the_table_of_sources() -> None:
+    """README's sources are those of the one table."""
+    found = re.search(r"<!-- sources -->\n(.*)<!-- /sources -->", README, re.DOTALL)
+    assert found is not None
+    assert found[1].strip() == sources_markdown()
 
 
 def test_readme_holds_the_tables_of_faults() -> None:

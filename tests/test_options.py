@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -116,7 +117,7 @@ SOURCES: list[tuple[str, str | None, object, str]] = [
     ("--from [3 -m, 4] answers", "answers", [2, 4], "[3 -m, 4]"),
     ('--from "a b".split() answers', "answers", ["a", "b"], '"a b".split()'),
     ('--from ["#1"]', None, ["#1"], '["#1"]'),
-    ('--from "my file.csv" answers', "answers", "my file.csv", '"my file.csv"'),
+    ('--from "my file.csv" answers', "answers", Path("my file.csv"), "my file.csv"),
 ]
 
 

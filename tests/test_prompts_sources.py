@@ -4,6 +4,7 @@ import subprocess
 import sys
 from collections import OrderedDict, deque
 from enum import StrEnum
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from groq_magic.errors import InputError
-from groq_magic.prompts import from_source, surrogate_error
-from groq_magic.prompts.sources import KINDS, accepted
+from groq_magic.prompts import from_source
+from groq_magic.prompts.refusals import ACCEPTED
 
 TALK = [{"role": "user", "content": "hi"}]
 COLUMNS = {"prompt": ["hi", "bye"], "lang": ["en", "de"]}
@@ -109,17 +110,7 @@ def test_keys_of_a_dict_are_the_ids():
     assert from_source(["hi"]).ids is None
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
-def test_the_example_of_every_kind_can_be_sent(kind):
-    """The examples in the table of sources are true."""
-    frame = pd.DataFrame({"text": ["Say hi"]})
-    source = eval(kind.example, {"df": frame})
-    template = "{{ text }}" if kind.items == "row" else None
-    assert read(source, template=template)[0]
-
-
-WORDS = accepted()
-FILE = f"`df` is a file, which cannot be read yet: read it first, as with `pd.read_csv(…)`. {WORDS}"
+UNSENT = "; or leave their rows unsent: `--missing skip`"
 
 
 def generator():
@@ -139,49 +130,47 @@ async def coroutine():
 @pytest.mark.parametrize(
     ("source", "said"),
     [
-        (None, f"`df` is None: there is nothing to send. {WORDS}"),
+        (None, f"`df` is None: there is nothing to send. {ACCEPTED}"),
         ("hi", "`df` is one text: put it in a list: [df]"),
-        ("a.csv", FILE),
-        (Path("x"), FILE),
-        (b"hi", f"`df` is a bytes, not a list of texts: `.decode()` makes a text. {WORDS}"),
-        (7, f"`df` is an int, which holds no prompts. {WORDS}"),
-        (sys, f"`df` is a module, which holds no prompts. {WORDS}"),
-        (dict, f"`df` is a type, which holds no prompts. {WORDS}"),
-        (len, f"`df` is a function that was not called: df(). {WORDS}"),
-        (generator, f"`df` is a generator that was not called: list(df()). {WORDS}"),
-        (coroutine,
-         f"`df` is an async function that was not called, and its result cannot be read yet. {WORDS}"),
-        (generator(), f"`df` is a generator, which cannot be read yet: list(df). {WORDS}"),
-        (agenerator(),
-         f"`df` is an async generator, which cannot be read yet: [x async for x in df]. {WORDS}"),
-        ({"a": "hi"}.values(), f"`df` is a dict_values, which cannot be read yet: list(df). {WORDS}"),
+        ("a.csv", "`df` is one text: put it in a list, [df]; as a file it is Path(df)"),
+        (b"hi", f"`df` is a bytes, not a list of texts: `.decode()` makes a text. {ACCEPTED}"),
+        (7, f"`df` is an int, which holds no prompts. {ACCEPTED}"),
+        (sys, f"`df` is a module, which holds no prompts. {ACCEPTED}"),
+        (dict, f"`df` is a type, which holds no prompts. {ACCEPTED}"),
+        (len, f"`df` is a function that was not called: df(). {ACCEPTED}"),
+        (generator, "`df` is a generator that was not called: df()"),
+        (agenerator, "`df` is a generator that was not called: df()"),
+        (coroutine, f"`df` is a function that was not called: df(). {ACCEPTED}"),
+        ({"a": "hi"}.items(), "`df` is the items of a dict: send the dict itself"),
+        (StringIO("hi"), "`df` is an open file: name its path, in quotes or as Path(…)"),
         ({"hi"}, "`df` is a set, which has no order: sorted(df)"),
         ([], "`df` is empty: there is nothing to send"),
         ({}, "`df` is empty: there is nothing to send"),
         (pd.DataFrame({"a": []}), "`df` is empty: there is nothing to send"),
         (TALK, "`df` is one conversation: wrap it: [df]"),
         (TALK[0], "`df` is one message: write [[df]] for one conversation"),
-        ([{"custom_id": "a", "body": {}}],
-         f"`df` holds whole request lines, which cannot be sent yet. {WORDS}"),
         (
             {"a": [1], "b": [2]},
             "`df` is a dict of lists, not of prompts: a table of its columns is `pd.DataFrame(df)`",
         ),
-        ({"a": {"b": 1}}, f"`df` is a dict of dicts: send their rows, `list(df.values())`. {WORDS}"),
-        (pl.DataFrame({"a": ["x"]}).lazy(), "`df` is a query that has not run: df.collect()"),
-        (np.array(["hi"]), "`df` is a ndarray, which is not read as it is: df.tolist()"),
-        (pd.Index(["hi"]), "`df` is an Index, which is not read as it is: df.tolist()"),
-        (object(), f"`df` is an object, which cannot be read. {WORDS}"),
+        ({"a": {"b": 1}}, f"`df` is a dict of dicts: send their rows, `list(df.values())`. {ACCEPTED}"),
+        (np.array([["hi"]]), "`df` is a ndarray of 2 dimensions: a table of it is `pd.DataFrame(df)`"),
+        (np.array([7]), f"row 0 of `df` is an int, not a prompt: `str(x)` makes a text. {ACCEPTED}"),
+        (object(), f"`df` is an object, which cannot be read. {ACCEPTED}"),
         (pd.DataFrame([[1, 2]], columns=["a", "a"]),
          "`df` has columns of the same name: `a` is there twice; rename one"),
-        ([1, 2], f"row 0 of `df` is an int, not a prompt: `str(x)` makes a text. {WORDS}"),
-        ([None], f"row 0 of `df` is None. {WORDS}"),
-        ([b"x"], f"row 0 of `df` is a bytes, not a prompt: `.decode()` makes a text. {WORDS}"),
-        ({"a": 1}, f"the value of 'a' of `df` is an int, not a prompt: `str(x)` makes a text. {WORDS}"),
+        ([1, 2], f"row 0 of `df` is an int, not a prompt: `str(x)` makes a text. {ACCEPTED}"),
+        ([None], f"row 0 of `df` is None. {ACCEPTED}"),
+        ([b"x"], f"row 0 of `df` is a bytes, not a prompt: `.decode()` makes a text. {ACCEPTED}"),
+        ({"a": 1}, f"the value of 'a' of `df` is an int, not a prompt: `str(x)` makes a text. {ACCEPTED}"),
         (["hi", 3], "row 1 of `df` is an int, not a text: `str(x)` makes one"),
         (["hi", b"x"], "row 1 of `df` is bytes, not a text: `.decode()` makes one"),
-        (["hi", None], "row 1 of `df` is missing (None): fill it or leave it out"),
-        (["hi", float("nan")], "row 1 of `df` is missing (nan): fill it or leave it out"),
+        (["hi", None], "`df` has 1 missing value (row 1): fill them; "
+         f"leave them out: [x for x in df if x is not None]{UNSENT}"),
+        ([float("nan"), "hi", None], "`df` has 2 missing values (rows 0, 2): fill them; "
+         f"leave them out: [x for x in df if x is not None]{UNSENT}"),
+        ({"a": "hi", "b": None}, "`df` has 1 missing value (row 1): fill them; "
+         f"leave them out: {{k: v for k, v in df.items() if v is not None}}{UNSENT}"),
         (["hi", TALK], "row 1 of `df` is a list, not a text, as row 0 is"),
         (["hi", ""], "row 1 of `df` is an empty prompt: fill it or leave it out"),
         (["hi", " \n"], "row 1 of `df` is an empty prompt: fill it or leave it out"),
@@ -205,30 +194,28 @@ async def coroutine():
         ),
         (
             [{"prompt": "hi"}, {"prompt": None}],
-            "column `prompt` of `df` has 1 missing value (row 1): fill them, or leave them out: "
-            "[row for row in df if row.get('prompt') is not None]",
+            "column `prompt` of `df` has 1 missing value (row 1): fill them; leave them out: "
+            f"[row for row in df if row.get('prompt') is not None]{UNSENT}",
         ),
         (
             pd.Series(["a", None, np.nan]),
-            "`df` has 2 missing values (rows 1, 2): fill them, or leave them out: df.dropna()",
+            "`df` has 2 missing values (rows 1, 2): fill them; "
+            f"leave them out: df.dropna(){UNSENT}",
         ),
         (
             pl.Series(["a", None]),
-            "`df` has 1 missing value (row 1): fill them, or leave them out: df.drop_nulls()",
+            "`df` has 1 missing value (row 1): fill them; "
+            f"leave them out: df.drop_nulls(){UNSENT}",
         ),
         (pd.DataFrame({"prompt": [1]}), "row 0 of `df` is an int, not a text: `str(x)` makes one"),
+        ([None, {"prompt": "hi"}], "row 0 of `df` is None, not a dict as later rows are"),
+        ([TALK, None], "`df` has 1 missing value (row 1): fill them; "
+         f"leave them out: [x for x in df if x is not None]{UNSENT}"),
     ],
 )  # fmt: skip
 def test_a_source_that_cannot_be_sent_is_refused_in_one_line(source, said):
     """Each refusal says what it is, where, and what to type next."""
     assert refusal(source) == said
-
-
-def test_a_coroutine_is_refused_with_await():
-    """A coroutine is not awaited for the user; the line says to."""
-    waiting = coroutine()
-    assert refusal(waiting) == f"`df` is a coroutine, which was not awaited: await df. {WORDS}"
-    waiting.close()
 
 
 LIST = 'not a list of messages: [{"role": …, "content": …}]'
@@ -238,7 +225,6 @@ LIST = 'not a list of messages: [{"role": …, "content": …}]'
     ("conversation", "said"),
     [
         ("hi", f"row 1 of `df` is a str, {LIST}"),
-        (None, f"row 1 of `df` is missing (None), {LIST}"),
         ([], "row 1 of `df` is a conversation without messages: fill it or leave it out"),
         (["hi"], 'row 1 of `df`: message 0 is a str, not a dict {"role": …, "content": …}'),
         ([{"content": "hi"}], "row 1 of `df`: message 0 has no role"),
@@ -326,7 +312,10 @@ def test_missing_values_in_a_used_column_are_counted_before_rendering(frame, use
     """None, NaN, NaT and NA are refused with count and first rows, before the first prompt is made."""
     with pytest.raises(InputError) as caught:
         from_source(frame, template=f"{{{{ {used} }}}}", named="df")
-    assert caught.value.message == "column `t` of `df` has " + said.format("fill them, or leave them out: ")
+    assert (
+        caught.value.message
+        == "column `t` of `df` has " + said.format("fill them; leave them out: ") + UNSENT
+    )
 
 
 def test_missing_values_in_an_unused_column_do_not_matter():
@@ -353,8 +342,11 @@ def test_missing_values_in_an_unused_column_do_not_matter():
         (["hi"], "id", "`df` has no columns, so no `id`: ids come from a dict {id: prompt}"),
         (pd.DataFrame({"prompt": ["a"], "id": [None]}), "id",
          "column `id` of `df` has 1 missing value (row 0): "
-         "fill them, or leave them out: df.dropna(subset=['id'])"),
-        ([{"prompt": "a", "id": "\ud800"}], "id", surrogate_error(0).message),
+         "each row needs an id of its own"),
+        ([{"prompt": "a", "id": "\ud800"}], "id",
+         "row 0 of `df`: the id in `id` holds half a character (a lone surrogate), which cannot be sent"),
+        ({"a": "hi", None: "hi"}, None, "row 1 of `df`: the key None is missing; ids are texts: "
+         "{str(k): v for k, v in df.items()}"),
     ],
 )  # fmt: skip
 def test_ids_that_would_not_do_are_refused_with_row_and_value(source, column, said):

@@ -88,7 +88,8 @@ def test_what_a_row_sets_does_not_reach_the_next():
 
 
 NOTHING = (
-    "the template uses nothing of the row, so it would send the same prompt 2 times; write what differs: "
+    "the template uses nothing of the row, so it would send the same prompt for every row; "
+    "write what differs: "
 )
 
 
@@ -101,7 +102,7 @@ NOTHING = (
             "{{ text }}",
             {"raw": True},
             "the template uses nothing of the row (`--raw` makes its marks plain text), so it would send "
-            "the same prompt 2 times; write what differs: Classify: {{ vars }}",
+            "the same prompt for every row; write what differs: Classify: {{ vars }}",
         ),
         (
             "\n{{ txt }}",
@@ -223,7 +224,7 @@ def test_a_template_that_cannot_be_used_is_refused_in_one_line(template, options
             {"x": pytest},
             "the template, line 1: the variable `x` is a module, which is no text to insert",
         ),
-        ("{{ vars.x }}", {"x": 1}, NOTHING.replace("2 times", "1 time") + "Classify: {{ text }}"),
+        ("{{ vars.x }}", {"x": 1}, NOTHING + "Classify: {{ text }}"),
     ],
 )
 def test_vars_are_checked_before_the_first_row(template, variables, said):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 from groq_magic import wire
 from groq_magic.answers import display, frames
-from groq_magic.answers.reading import CUT, OK, PENDING, STATUSES, Rows
+from groq_magic.answers.reading import CUT, OK, PENDING, SKIPPED, STATUSES, Rows
 from groq_magic.errors import NotSent, StillRunning
 
 if TYPE_CHECKING:
@@ -51,13 +51,13 @@ class Answer:
 
     @property
     def custom_id(self) -> str:
-        """The id under which the prompt was sent: the user's, or ours."""
+        """The id under which the prompt was sent: the user's, or ours; "" if skipped without one."""
         return self._rows.custom_id(self._row)
 
     @cached_property
-    def prompt(self) -> str | list[dict[str, Any]]:
-        """What was asked, as it was sent: the text, or the messages of a conversation."""
-        return display.prompt_of(self._rows.request(self._row))
+    def prompt(self) -> str | list[dict[str, Any]] | None:
+        """What was asked, as it was sent: the text, or the messages of a conversation; None if skipped."""
+        return None if self.status == "skipped" else display.prompt_of(self._rows.request(self._row))
 
     @property
     def sample(self) -> int:
@@ -285,8 +285,8 @@ class Answers(Sequence[Answer]):
 
     @property
     def failed(self) -> Answers:
-        """Those that have no answer, whatever the reason."""
-        return self._where(lambda status: status not in (PENDING, OK, CUT))
+        """Those that were asked and have no answer, whatever the reason."""
+        return self._where(lambda status: status not in (PENDING, OK, CUT, SKIPPED))
 
     @property
     def cut(self) -> Answers:

@@ -36,8 +36,10 @@ def prompt_of(request: wire.Request) -> str | list[dict[str, Any]]:
     return list(messages)
 
 
-def prompt_line(prompt: str | list[dict[str, Any]], width: int = _PROMPT_WIDTH) -> str:
-    """What was asked, on one line; of a conversation its last text."""
+def prompt_line(prompt: str | list[dict[str, Any]] | None, width: int = _PROMPT_WIDTH) -> str:
+    """What was asked, on one line; of a conversation its last text; "" where nothing was."""
+    if prompt is None:
+        return ""
     if isinstance(prompt, str):
         return shortened(prompt, width)
     texts = [m["content"] for m in prompt if isinstance(m.get("content"), str)]
@@ -71,7 +73,7 @@ def _picked(answers: Answers) -> list[Answer]:
     for answer in answers:
         if len(first) >= min(_SHOWN, len(answers)):
             break
-        if answer.status in ("ok", "cut", "pending"):
+        if answer.status in ("ok", "cut", "pending", "skipped"):
             first.append(answer)
     return first
 

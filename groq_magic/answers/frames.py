@@ -3,6 +3,7 @@
 Columns added: `answer`, `answer_status`, `answer_error`, `answer_finish`, `prompt_tokens`,
 `completion_tokens`, and `sample` in front of them where each prompt has several; where the source has such a
 name already, ours takes the suffix `_answer`. Without a source table the first columns are `id` and `prompt`.
+A source table is a frame, a list of rows, or a file, which is read again; a stream leaves none.
 Frame libraries are imported where used.
 """
 
@@ -14,6 +15,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
 
 from groq_magic.errors import InputError
+from groq_magic.prompts.files import File
 
 if TYPE_CHECKING:
     import pandas
@@ -37,8 +39,10 @@ _ADDED = ("answer", "answer_status", "answer_error", "answer_finish", "prompt_to
 
 def kept(frame: object | None) -> object | None:
     """The source table, out of reach of what is done to the user's own later; its data is not copied."""
-    if frame is None:
-        return None
+    if frame is None or isinstance(frame, File):
+        return frame
+    if isinstance(frame, Sequence):
+        return list(frame)
     from narwhals import dependencies as known
 
     if known.is_pandas_dataframe(frame):
@@ -64,11 +68,11 @@ def _row(answer: Answer, samples: int) -> dict[str, Any]:
 def dicts(answers: Answers) -> list[dict[str, Any]]:
     """One dict for each prompt, with its `id` and `prompt`, or the columns of the source table."""
     rows = [_row(answer, answers._rows.samples) for answer in answers]
-    frame = _source(answers)
-    if frame is None:
+    source = _source(answers)
+    if source is None:
         asked = [{"id": answer.custom_id, "prompt": answer.prompt} for answer in answers]
     else:
-        asked = frame.rows(named=True)
+        asked = source if isinstance(source, list) else source.rows(named=True)
     return [given | _renamed(row, given) for given, row in zip(asked, rows, strict=True)]
 
 
@@ -76,8 +80,11 @@ def to_pandas(answers: Answers) -> pandas.DataFrame:
     """A new pandas frame; the source's is not touched and its index is kept."""
     pd = _library("pandas")
 
-    frame = _source(answers)
-    given = pd.DataFrame(index=pd.RangeIndex(len(answers))) if frame is None else frame.to_pandas()
+    source = _source(answers)
+    if source is None:
+        given = pd.DataFrame(index=pd.RangeIndex(len(answers)))
+    else:
+        given = pd.DataFrame(source) if isinstance(source, list) else source.to_pandas()
     columns = _columns(answers, given.columns)
     framed: pandas.DataFrame = given.assign(
         **{
@@ -93,13 +100,18 @@ def to_polars(answers: Answers) -> polars.DataFrame:
     """A new Polars frame."""
     pl = _library("polars")
 
-    frame = _source(answers)
-    given = frame.to_polars() if frame is not None else pl.DataFrame()
+    source = _source(answers)
+    if source is None:
+        given = pl.DataFrame()
+    elif isinstance(source, list):  # values of several types in a column become texts
+        given = pl.DataFrame(source, infer_schema_length=None, strict=False)
+    else:
+        given = source.to_polars()
     columns = [
         pl.Series(name, values, dtype=pl.Int64 if name.startswith(_COUNTS) else pl.String)
         for name, values in _columns(answers, given.columns).items()
     ]
-    framed: polars.DataFrame = pl.DataFrame(columns) if frame is None else given.hstack(columns)
+    framed: polars.DataFrame = pl.DataFrame(columns) if source is None else given.hstack(columns)
     return framed
 
 
@@ -107,12 +119,14 @@ def to_arrow(answers: Answers) -> pyarrow.Table:
     """A new Arrow table."""
     pa = _library("pyarrow")
 
-    frame = _source(answers)
+    source = _source(answers)
     given = None
-    if frame is not None:  # a pandas index is no column of the source
-        pandas_s = frame.implementation.is_pandas()
+    if isinstance(source, list):
+        given = _arrow_of(source, pa)
+    elif source is not None:  # a pandas index is no column of the source
+        pandas_s = source.implementation.is_pandas()
         given = (
-            pa.Table.from_pandas(frame.to_pandas(), preserve_index=False) if pandas_s else frame.to_arrow()
+            pa.Table.from_pandas(source.to_pandas(), preserve_index=False) if pandas_s else source.to_arrow()
         )
     columns = _columns(answers, given.column_names if given is not None else ())
     arrays = {
@@ -126,17 +140,41 @@ def to_arrow(answers: Answers) -> pyarrow.Table:
     return given
 
 
+def _arrow_of(rows: list[dict[str, Any]], pa: Any) -> Any:
+    names = dict.fromkeys(str(name) for row in rows for name in row)
+    try:
+        return pa.table({name: pa.array([row.get(name) for row in rows]) for name in names})
+    except pa.ArrowException as exc:
+        said = f"The rows hold values of several types in one column, which Arrow does not: {exc}"
+        raise InputError(
+            f"{' '.join(said.split()).rstrip('.')}. `.to_dicts()` and `.to_pandas()` do."
+        ) from exc
+
+
 def _source(answers: Answers) -> Any:
-    """The user's table, through Narwhals, cut to these answers' rows; None where there was none."""
-    if answers._frame is None:
+    """The user's table cut to these answers' rows, as a list of dicts or through Narwhals; None if none."""
+    kept = answers._frame
+    if isinstance(kept, File):
+        kept = _read_again(kept)
+    if kept is None:
         return None
+    samples = answers._rows.samples
+    picked = [row // samples for row in answers._picked]
+    whole = not answers._part and samples == 1
+    if isinstance(kept, list):
+        return [dict(kept[row]) for row in picked]
     import narwhals as nw
 
-    frame: Any = nw.from_native(cast(Any, answers._frame), eager_only=True)
-    samples = answers._rows.samples
-    if not answers._part and samples == 1:
-        return frame
-    return frame[[row // samples for row in answers._picked], :]
+    frame: Any = nw.from_native(cast(Any, kept), eager_only=True)
+    return frame if whole else frame[picked, :]
+
+
+def _read_again(file: File) -> object:
+    """The columns of a file: a list of dicts, or an Arrow table."""
+    pieces = file.again()
+    if isinstance(pieces[0], list):
+        return [row for piece in pieces for row in piece]
+    return _library("pyarrow").concat_tables(pieces)
 
 
 def _columns(answers: Answers, taken: Iterable[str]) -> dict[str, list[Any]]:
@@ -153,9 +191,9 @@ def _added(answers: Answers) -> tuple[str, ...]:
     return ("sample", *_ADDED) if answers._rows.samples > 1 else _ADDED
 
 
-def _as_text(prompt: str | list[dict[str, Any]]) -> str:
+def _as_text(prompt: str | list[dict[str, Any]] | None) -> str | None:
     """A column holds one type: a conversation is its JSON."""
-    return prompt if isinstance(prompt, str) else json.dumps(prompt, ensure_ascii=False)
+    return json.dumps(prompt, ensure_ascii=False) if isinstance(prompt, list) else prompt
 
 
 def _renamed(columns: dict[str, Any], taken: Iterable[str]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from array import array
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import Future
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
@@ -94,7 +94,8 @@ class Trouble:
 class Rows:
     """The columns of one job's answers, filled shard by shard on any thread, read on any other.
 
-    Each prompt has `samples` rows, one after the other. `finished` resolves once every row has its end and
+    Each prompt has `samples` rows, one after the other. `skipped` rows are asked by nobody: what each misses,
+    and its id or "". `finished` resolves once every row has its end and
     whoever watches has seen it.
     """
 
@@ -107,6 +108,7 @@ class Rows:
         *,
         samples: int = 1,
         repeated: Repeated | None = None,
+        skipped: Mapping[int, tuple[str, str]] | None = None,
     ) -> None:
         self.job_id, self.samples = job_id, samples
         self.repeated = repeated or Repeated((), ())
@@ -136,6 +138,9 @@ class Rows:
             else:
                 for row in source.rows:
                     self._asked_in[row] = place
+        self._skipped = dict(skipped or {})
+        for row in self._skipped:
+            self.status[row] = SKIPPED
         self._lent_ends: dict[int, tuple[str, str]] = {}  # by row, where a lender has no line for it
         self._ends: dict[int, tuple[str, str]] = {}  # by shard: code and reason of rows without a line
         self._counted: dict[int, str] = {}  # under which code a row's failure is counted
@@ -404,11 +409,18 @@ class Rows:
 
     def end(self, row: int) -> tuple[str, str]:
         """Code and reason of a row that ended without a line."""
+        if row in self._skipped:
+            missing, _ = self._skipped[row]
+            return "skipped", f"`{missing}` is missing in this row, so nothing was asked about it."
         row = self.first(row)
         source, unknown = self._source(row), ("unknown", "No reply came.")
         if row in self._lent_ends:
             return self._lent_ends[row]
         return self._ends.get(source.number, unknown) if source else unknown
+
+    def asked(self) -> Iterator[int]:
+        """The rows that are not skipped, in order."""
+        return (row for row in range(len(self)) if row not in self._skipped)
 
     def request(self, row: int) -> wire.Request:
         """What was sent for a row."""
@@ -449,6 +461,8 @@ class Rows:
 
     def custom_id(self, row: int) -> str:
         """The id under which a row was sent, or that the user gave it."""
+        if row in self._skipped:
+            return self._skipped[row][1]
         if self.repeated.ids and self.first(row) != row:
             return self.repeated.ids[bisect_left(self.repeated.rows, row)]
         row = self.first(row)
@@ -467,6 +481,9 @@ class Rows:
         """The row that an id was given for, or None."""
         for source in self._sources:
             if (row := self._row_finder(source)(custom_id)) is not None:
+                return row
+        for row, (_, given) in self._skipped.items():
+            if given and given == custom_id:
                 return row
         if self.repeated.ids and custom_id in self.repeated.ids:
             return self.repeated.rows[self.repeated.ids.index(custom_id)]

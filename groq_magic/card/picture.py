@@ -228,7 +228,7 @@ def _reused(s: Snapshot) -> str:
     asked = f"asked for on {_when(s.reused_from or s.created_at)}"
     if s.reused >= s.prompts:
         return f"{asked[:1].upper()}{asked[1:]}; not sent again."
-    left = s.prompts - s.reused - s.shared
+    left = s.prompts - s.reused - s.shared - s.skipped
     them, verb = f"the {s.prompts:,} answers" if s.samples > 1 else "them", "is" if left == 1 else "are"
     return f"{s.reused:,} of {them} were {asked} and are not sent again; {left:,} {verb}."
 
@@ -249,18 +249,18 @@ def _say(s: Snapshot) -> str:
 
 
 def _bar(s: Snapshot) -> str:
-    seen = s.answered + s.failed
+    seen, count = s.answered + s.failed, s.prompts - s.skipped
     split = 100 * s.answered / seen if seen else 100
     return (
-        f'<progress max="{s.prompts}" value="{min(seen, s.prompts)}" style="--gm-split:{split:.1f}%" '
-        f'aria-label="{escape(s.name)}: prompts done">{seen:,} of {s.prompts:,}</progress>'
+        f'<progress max="{count}" value="{min(seen, count)}" style="--gm-split:{split:.1f}%" '
+        f'aria-label="{escape(s.name)}: prompts done">{seen:,} of {count:,}</progress>'
     )
 
 
 def _others(s: Snapshot) -> list[tuple[str, int]]:
     return [
         (status, s.counts[status])
-        for status in ("cut", "expired", "cancelled", "missing")
+        for status in ("cut", "expired", "cancelled", "missing", "skipped")
         if s.counts.get(status)
     ]
 

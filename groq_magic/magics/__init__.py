@@ -16,6 +16,7 @@ from groq_magic import runs
 from groq_magic.answers import Answers
 from groq_magic.errors import GroqMagicError
 from groq_magic.magics import batch, groq, options
+from groq_magic.prompts import MAX_PROMPTS
 from groq_magic.settings import DEFAULT_MODEL
 from groq_magic.shards import MAX_LINES
 
@@ -29,6 +30,10 @@ class GroqMagics(Magics):
     model = traitlets.Unicode(DEFAULT_MODEL, help="the model when --model is not given").tag(config=True)
     shard_rows = traitlets.Int(
         MAX_LINES, min=1, max=MAX_LINES, help="at most so many prompts in one file; Groq takes 50,000"
+    ).tag(config=True)
+
+    max_prompts = traitlets.Int(
+        MAX_PROMPTS, min=1, help="at most so many prompts from a generator or a stream: it may be endless"
     ).tag(config=True)
 
     def __init__(self, shell: InteractiveShell) -> None:

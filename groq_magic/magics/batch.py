@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import keyword
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any
 
 from groq_magic import client, prompts
@@ -11,6 +12,7 @@ from groq_magic.answers import Answers
 from groq_magic.client import Plan
 from groq_magic.errors import InputError
 from groq_magic.magics import options
+from groq_magic.magics.progress import Progress
 from groq_magic.prompts import Prompts
 from groq_magic.settings import Settings, body_options
 
@@ -18,6 +20,12 @@ if TYPE_CHECKING:
     from groq_magic.magics import GroqMagics
 
 DEFAULT_NAME = "answers"
+
+_WITH_FROM = {
+    "id": "a cell's own prompts have no columns",
+    "template": "without it the body is the prompts",
+    "missing": "a cell's own prompts have no rows",
+}
 
 
 def run(magics: GroqMagics, line: str, cell: str | None) -> Answers | None:
@@ -31,7 +39,6 @@ def run(magics: GroqMagics, line: str, cell: str | None) -> Answers | None:
     name = parsed.name or (DEFAULT_NAME if cell is not None else None)
     if name is not None:
         check_name(name, magics.ip.user_ns)
-    asked = _prompts(parsed, cell, magics.ip.user_ns)
     settings = Settings(
         model=str(given.get("model", magics.model)),
         window=str(given.get("window", "24h")),
@@ -43,15 +50,17 @@ def run(magics: GroqMagics, line: str, cell: str | None) -> Answers | None:
         samples=given.get("samples", 1),
         unique=bool(given.get("unique")),
     )
-    if given.get("dry_run"):
-        print(_planned(client.plan(asked, settings)))  # noqa: T201
-        return None
 
     def bind(answers: Answers) -> None:
         if name is not None:
             magics.ip.user_ns[name] = answers
 
-    answers = client.send(asked, settings, name=name or "", bind=bind)
+    with Progress(live=getattr(magics.ip, "kernel", None) is not None) as progress:
+        asked = _prompts(parsed, cell, magics, settings.options or (), progress)
+        if given.get("dry_run"):
+            print(_planned(client.plan(asked, settings, progress)))  # noqa: T201
+            return None
+        answers = client.send(asked, settings, name=name or "", bind=bind, tick=progress)
     show(magics, answers, plain=bool(given.get("plain")))
     if given.get("wait"):
         answers.wait()
@@ -66,8 +75,15 @@ def _joined(line: str, cell: str | None) -> tuple[str, str | None]:
     return line, cell
 
 
-def _prompts(parsed: options.Parsed, cell: str | None, variables: dict[str, Any]) -> Prompts:
-    given = parsed.values
+def _prompts(
+    parsed: options.Parsed,
+    cell: str | None,
+    magics: GroqMagics,
+    body: Collection[str],
+    tick: Callable[[int], None],
+) -> Prompts:
+    """The prompts of the cell or of its source; `body` are the fields of Groq's that its options set."""
+    given, variables = parsed.values, magics.ip.user_ns
     raw, system = bool(given.get("raw")), given.get("system")
     if "from" not in given:
         if cell is None:
@@ -75,21 +91,30 @@ def _prompts(parsed: options.Parsed, cell: str | None, variables: dict[str, Any]
                 "No prompts: put them in the cell under %%groq_batch NAME, "
                 "or name them: %groq_batch NAME --from df"
             )
-        if "id" in given:
-            raise InputError("--id goes with --from: a cell's own prompts have no columns.")
+        for flag, why in _WITH_FROM.items():
+            if flag in given:
+                raise InputError(f"--{flag} goes with --from: {why}.")
         return prompts.from_body(
             cell, lines=bool(given.get("lines")), raw=raw, variables=variables, system=system
         )
     if given.get("lines"):
         raise InputError("--lines goes with prompts in the cell; with --from the body is one template.")
+    written = cell.strip("\n") if cell is not None and cell.strip() else None
+    if written is not None and "template" in given:
+        raise InputError("There are two templates, --template and the body: keep one of them.")
     return prompts.from_source(
         given["from"],
-        template=cell.strip("\n") if cell is not None and cell.strip() else None,
+        template=given.get("template", written),
         raw=raw,
         id_column=given.get("id"),
         variables=variables,
         system=system,
+        model=given.get("model"),
+        options=body,
+        missing=given.get("missing", "error"),
+        max_prompts=magics.max_prompts,
         named=parsed.source_text or "the source",
+        tick=tick,
     )
 
 
@@ -127,7 +152,8 @@ def _planned(plan: Plan) -> str:
         )
     reused = f" {plan.reused:,} were asked before and are not sent again." if plan.reused else ""
     repeats = f" {plan.repeats:,} repeat another and share its answer." if plan.repeats else ""
-    return f"{what}.{reused}{repeats} Nothing was sent.\nThe first one:\n{plan.first}"
+    skipped = f" {plan.skipped:,} miss a value and would be skipped." if plan.skipped else ""
+    return f"{what}.{reused}{repeats}{skipped} Nothing was sent.\nThe first one:\n{plan.first}"
 
 
 def show(magics: GroqMagics, answers: Answers, *, plain: bool = False) -> None:

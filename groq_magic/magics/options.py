@@ -17,6 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
 from numbers import Integral, Real
+from pathlib import Path
 from typing import Any, Literal
 
 from groq_magic.errors import InputError
@@ -61,9 +62,22 @@ OPTIONS: tuple[Option, ...] = (
     Option("--model", "-m", "NAME", "text", "the model that answers; default openai/gpt-oss-20b"),
     Option("--system", "-s", "TEXT", "text", "a system message sent with every prompt; may be a template"),
     Option(
-        "--from", "-f", "EXPR", "expression", "the prompts, or the rows for the template: a Python expression"
+        "--from",
+        "-f",
+        "EXPR",
+        "expression",
+        "the prompts, or the rows for the template: a Python expression, or a file in quotes",
     ),
     Option("--id", None, "COLUMN", "text", "the column that holds each row's id; unique strings"),
+    Option("--template", None, "TEXT", "text", "the template where there is no body: --template @name"),
+    Option(
+        "--missing",
+        None,
+        "error|skip",
+        "choice",
+        "rows that miss a value which is used: error (default) or skip, unsent",
+        ("error", "skip"),
+    ),
     Option("--temperature", "-t", "T", "number", "0 to 2: how freely the model chooses its words"),
     Option("--max-tokens", None, "N", "integer", "at most so many tokens an answer, reasoning included"),
     Option(
@@ -111,6 +125,9 @@ VERBS: tuple[Verb, ...] = (
 # Flags that people type from other tools, and what they are called here.
 _OPTION_NEAR_MISSES = {
     "max-completion-tokens": "--max-tokens",
+    "temp": "--temperature",
+    "skip-missing": "--missing",
+    "prompt": "--template",
     "source": "--from",
     "each": "--from",
     "input": "--from",
@@ -139,6 +156,8 @@ _EXAMPLES = {
     "--system": '--system "Answer in one word"',
     "--from": "--from df",
     "--id": "--id COLUMN",
+    "--template": "--template @name",
+    "--missing": "--missing skip",
     "--temperature": "--temperature 0.7",
     "--max-tokens": "--max-tokens 500",
     "--extra": '--extra {"top_p": 0.9}',
@@ -176,7 +195,7 @@ def parse(line: str, evaluate: Callable[[str], object]) -> Parsed:
     if any(option.flag == "--help" for option in given):
         return Parsed(name, {"help": True}, None)
     values = {_key(option): _value(option, typed, evaluate) for option, typed in given.items()}
-    source = next((typed.typed for option, typed in given.items() if option.flag == "--from"), None)
+    source = next((typed.text for option, typed in given.items() if option.flag == "--from"), None)
     return Parsed(name, values, source)
 
 
@@ -238,7 +257,8 @@ def help_text() -> str:
 
 def options_markdown() -> str:
     """The README's table of the options, one row each, as Markdown."""
-    rows = [f"| `{_forms(option)}` | {option.help} |".replace("24h|7d", "24h\\|7d") for option in OPTIONS]
+    escaped = [(_forms(option).replace("|", "\\|"), option.help.replace("|", "\\|")) for option in OPTIONS]
+    rows = [f"| `{forms}` | {said} |" for forms, said in escaped]
     return "\n".join(["| option | what it does |", "|---|---|", *rows])
 
 
@@ -418,7 +438,9 @@ def _value(option: Option, typed: _Typed, evaluate: Callable[[str], object]) -> 
     if option.kind == "switch":
         return True
     if option.kind == "expression":
-        return typed.text if typed.quoted else _evaluated(option, typed, typed.text, evaluate)
+        if typed.quoted and option.flag == "--from":
+            return Path(typed.text)
+        return _evaluated(option, typed, typed.typed, evaluate)
     value: object = typed.text
     if not typed.quoted and typed.text.startswith("@"):
         if not _VARIABLE.match(typed.text):

@@ -5,7 +5,9 @@
     body        the text under `%%groq_batch`, split into its prompts
     sources     the table of everything that `--from` takes, and the way from a source to its prompts
     refusals    what is said to everything else
-    rows        one view of every source, column by column; `tables` the same for frames (brings Narwhals)
+    streams     sources that come piece by piece: iterators, asynchronous ones; `files` the same for files
+    rows        one view of a source or a piece of one; `tables` the same for frames (brings Narwhals)
+    asking      what is asked of each row: template, system message, id; rows that miss a value
     templates   `{{ }}` and `{% %}`, compiled once and filled for each row
     names       what each word in a template stands for (both bring Jinja)
     checks      what a prompt is, and what each must pass
@@ -14,7 +16,17 @@ Reading is lazy: `Prompts.items` renders and checks while the shards are cut. St
 """
 
 from groq_magic.prompts.body import from_body
-from groq_magic.prompts.checks import Message, Prompt, Prompts, surrogate_error
-from groq_magic.prompts.sources import from_source
+from groq_magic.prompts.checks import Line, Message, Prompt, Prompts, Skipped, surrogate_error
+from groq_magic.prompts.sources import MAX_PROMPTS, from_source
 
-__all__ = ["Message", "Prompt", "Prompts", "from_body", "from_source", "surrogate_error"]
+__all__ = [
+    "MAX_PROMPTS",
+    "Line",
+    "Message",
+    "Prompt",
+    "Prompts",
+    "Skipped",
+    "from_body",
+    "from_source",
+    "surrogate_error",
+]

@@ -8,15 +8,32 @@ naming its place. They do not encode: a text with a lone surrogate passes here, 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from groq_magic.errors import InputError
 
 Message = dict[str, Any]
-Prompt = str | list[Message]
-"""A text (it becomes one user message), or a whole list of messages."""
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """In the place of a prompt that is not sent: what is missing in its row."""
+
+    missing: str
+
+
+@dataclass(frozen=True)
+class Line:
+    """A whole request line: the endpoint and the body that it is sent to it, as they are."""
+
+    url: str
+    body: dict[str, Any]
+
+
+Prompt = str | list[Message] | Line | Skipped
+"""A text (it becomes one user message), a whole list of messages, a whole request, or none."""
 
 Place = Callable[[int], str]
 """Row number, from 0, to the words that name it in an error: "row 3 of `df`"."""
@@ -29,16 +46,21 @@ ROLES = ("system", "user", "assistant", "tool", "developer")
 class Prompts:
     """Every prompt of one submission, in order, checked as it is read.
 
-    `items` is read once and lazily: rendering and checking happen meanwhile, and raise `InputError`. `ids`
-    are those given by the user, unique and not empty, or None. `frame` is the user's own eager table, or
-    None. `system` is a system message that all share, or None; one that differs by row is in `items` already.
+    `items` is read once and lazily: rendering and checking happen meanwhile, and raise `InputError`. `count`
+    is None where only the end tells. `ids` are those given by the user, unique and not empty, or None; where
+    `count` is None each is there once its prompt was read. `frame` is what the source's columns can be
+    had from beside the answers, or None. `system` is a system message that all share, or None; one that
+    differs by row is in `items` already. `models` are those that whole request lines ask, of the lines read
+    so far. `close` lets go of a source that was not read to its end.
     """
 
     items: Iterable[Prompt]
-    count: int
-    ids: Sequence[str] | None = None
+    count: int | None
+    ids: Iterable[str] | None = None
     frame: object | None = None
     system: str | None = None
+    models: Collection[str] = ()
+    close: Callable[[], None] = lambda: None
 
 
 def texts(items: Iterable[object], place: Place) -> Iterator[Prompt]:
@@ -63,7 +85,8 @@ def _plain_text(item: object, row: int, place: Place) -> str:
         raise InputError(f"{place(row)} is missing ({item!r}): fill it or leave it out")
     if isinstance(item, bytes | bytearray):
         raise InputError(f"{place(row)} is bytes, not a text: `.decode()` makes one")
-    hint = ": `str(x)` makes one" if isinstance(item, int | float) else ", as row 0 is" if row else ""
+    as_first = "" if place(row).startswith("row 0 ") else ", as row 0 is"
+    hint = ": `str(x)` makes one" if isinstance(item, int | float) else as_first
     raise InputError(f"{place(row)} is {a_type(item)}, not a text{hint}")
 
 
@@ -105,35 +128,71 @@ def _message_fault(message: object) -> str:
 def without_system(items: Iterable[Prompt], place: Place) -> Iterator[Prompt]:
     """The same prompts. Raises where a conversation brings a system message of its own."""
     for row, item in enumerate(items):
-        if not isinstance(item, str) and any(message["role"] == "system" for message in item):
+        if isinstance(item, list) and any(message["role"] == "system" for message in item):
             raise InputError(f"{place(row)} has a system message already: leave out the system option")
         yield item
 
 
 def with_systems(items: Iterable[Prompt], systems: Iterable[Prompt], place: Place) -> Iterator[Prompt]:
-    """Each prompt as a list of messages with its own system message in front."""
-    pairs = zip(without_system(items, place), systems, strict=True)
-    for item, system in pairs:
-        messages = [{"role": "user", "content": item}] if isinstance(item, str) else item
+    """Each text or conversation as a list of messages with its own system message in front."""
+    for item, system in zip(without_system(items, place), systems, strict=True):
+        messages = item if isinstance(item, list) else [{"role": "user", "content": item}]
         yield [{"role": "system", "content": system}, *messages]
 
 
-def unique_ids(values: Iterable[object], place: Place, *, what: str, fix: str) -> list[str]:
-    """The ids as a list. Raises at the first that is no text, empty or seen before; `fix` is what to type."""
-    seen: dict[str, int] = {}
-    for row, value in enumerate(values):
-        if not isinstance(value, str):
-            raise InputError(f"{place(row)}: the {what} {value!r} is {a_type(value)}; ids are texts: {fix}")
-        if not value.strip():
-            raise InputError(f"{place(row)}: the {what} is empty; each row needs its own")
-        if value in seen:
-            raise InputError(
-                f"{place(row)}: the {what} {value!r} is that of row {seen[value]} too; ids are unique"
-            )
-        seen[value] = row
-    if not encodes("".join(seen)):
-        raise surrogate_error(next(row for value, row in seen.items() if not encodes(value)))
-    return [str.__str__(value) for value in seen]  # plain texts, of NumPy's and Enum's too
+def requests(items: Iterable[object], place: Place, model: str | None, models: set[str]) -> Iterator[Prompt]:
+    """The same whole request lines, asked of `model` if there is one; `models` gathers whom they ask.
+
+    Raises at the first that a batch could not hold: https://console.groq.com/docs/batch
+    """
+    for row, item in enumerate(items):
+        if not isinstance(item, Mapping):
+            raise InputError(f"{place(row)} is {a_type(item)}, not a whole request line, as row 0 is")
+        if fault := _line_fault(item, model):
+            raise InputError(f"{place(row)}: {fault}")
+        body = {**item["body"], "model": model} if model is not None else dict(item["body"])
+        models.add(body["model"])
+        yield Line(item["url"], body)
+
+
+def _line_fault(line: Mapping[str, Any], model: str | None) -> str:
+    """What is wrong with a whole request line, or an empty text."""
+    return ""
+
+
+class Ids:
+    """Checks the ids that a user gave, piece by piece: texts, not empty, unique.
+
+    `what` is how one is called in an error, `fix` what to type to make them texts.
+    """
+
+    def __init__(self, what: str, fix: str) -> None:
+        self._what, self._fix = what, f": {fix}" if fix else ""
+        self._seen: dict[str, int] = {}  # to its row: every row has one
+
+    def checked(self, values: Iterable[object], place: Place) -> list[str]:
+        """The ids, as plain texts. Raises InputError at the first that is none."""
+        found = []
+        for n, value in enumerate(values):
+            if not isinstance(value, str):
+                what = "missing" if value is None else a_type(value)
+                raise InputError(
+                    f"{place(n)}: the {self._what} {value!r:.60} is {what}; ids are texts{self._fix}"
+                )
+            value = str.__str__(value)  # a plain text, of NumPy's and Enum's too
+            if not value.strip():
+                raise InputError(f"{place(n)}: the {self._what} is empty; each row needs its own")
+            if not encodes(value):
+                half = "half a character (a lone surrogate), which cannot be sent"
+                raise InputError(f"{place(n)}: the {self._what} holds {half}")
+            if value in self._seen:
+                row = self._seen[value]
+                raise InputError(
+                    f"{place(n)}: the {self._what} {value!r:.60} is that of row {row:,} too; ids are unique"
+                )
+            self._seen[value] = len(self._seen)
+            found.append(value)
+        return found
 
 
 def surrogate_error(row: int) -> InputError:
@@ -219,12 +278,12 @@ def nearest(name: object, known: Iterable[object]) -> str:
     return f", did you mean `{found[0]}`?" if found else ""
 
 
-def missing_values(many: int, rows: Sequence[int]) -> str:
+def missing_values(rows: Sequence[int]) -> str:
     """How many values are missing and where: "2 missing values (rows 1, 4)"."""
-    if many == 1:
+    if len(rows) == 1:
         return f"1 missing value (row {rows[0]:,})"
-    shown = ", ".join(f"{row:,}" for row in rows)
-    return f"{many:,} missing values (rows {shown}{', …' if many > len(rows) else ''})"
+    shown = ", ".join(f"{row:,}" for row in rows[:5])
+    return f"{len(rows):,} missing values (rows {shown}{', …' if len(rows) > 5 else ''})"
 
 
 def sized(value: object) -> str:

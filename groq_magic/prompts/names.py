@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import FunctionType, ModuleType
-from typing import NamedTuple
 
 from jinja2 import StrictUndefined, TemplateSyntaxError, Undefined, meta, nodes
 from jinja2.sandbox import ImmutableSandboxedEnvironment
@@ -13,6 +12,7 @@ from jinja2.visitor import NodeTransformer
 
 from groq_magic.errors import InputError
 from groq_magic.prompts.checks import encodes, is_missing, listed, nearest, quoted, sized
+from groq_magic.prompts.rows import Field
 
 
 def _no_function(value: object) -> object:
@@ -35,13 +35,6 @@ GLOBALS = {name: ENVIRONMENT.globals[name] for name in ("range", "dict", "cycler
 ENVIRONMENT.globals.clear()  # they are handed to each context instead, so that a column called `range` wins
 
 _LOADED = (nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends, nodes.Block)
-
-
-class Field(NamedTuple):
-    """What a template reads of a row: its `column`, or by `kind` the item, id, index or the whole row."""
-
-    kind: str
-    column: object = None
 
 
 @dataclass(frozen=True)

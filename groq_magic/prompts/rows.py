@@ -2,42 +2,59 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from operator import itemgetter
+from dataclasses import dataclass, field, fields, is_dataclass, replace
+from itertools import compress
+from typing import NamedTuple
 
 from groq_magic.errors import InputError
 from groq_magic.prompts.checks import a_type, is_missing, quoted, rows_place
 
-Missing = tuple[int, list[int]]
-"""How many values are missing, and the first rows where."""
+
+class Field(NamedTuple):
+    """What is read of a row: its `column`, or by `kind` the item, id, index or the whole row."""
+
+    kind: str
+    column: object = None
+
+
+ITEM = Field("item")
+
+Missing = Callable[[Field], Sequence[int]]
+"""Where a field's value is missing: places from 0, in order."""
 
 
 @dataclass(frozen=True)
 class Rows:
-    """A source that was understood. It can be read more than once; nothing of it was read or copied yet.
+    """A source that was understood, or a piece of one. It can be read more than once; nothing was copied yet.
 
-    `named` is the source as the user wrote it. `columns` are its columns' names (none for plain values).
-    `read` gives one iterator over all rows for a column, and `plain` the same for "item", "id" and "row" if
-    there are such. `dropping` and `casting` are what to type to leave out rows that miss a value, and to turn
-    a column into texts.
+    `named` is the source as the user wrote it, and `numbers` which of its rows these are. `columns` are its
+    columns' names (none for plain values). `read` gives one iterator over all rows for a column, and `plain`
+    the same for "item", "id" and "row" if there are such. `dropping` and `casting` are what to type to leave
+    out rows that miss a value, and to turn a column into texts; empty where no such thing can be typed.
     """
 
     named: str
-    count: int
+    numbers: Sequence[int]
     columns: tuple[object, ...] = ()
     read: Callable[[object], Iterator[object]] = iter  # type: ignore[assignment]  # never called without columns
-    missing: Callable[[object], Missing] = lambda column: (0, [])
-    plain: Mapping[str, Callable[[], Iterator[object]]] | None = None
+    missing: Missing = lambda field: ()
+    plain: Mapping[str, Callable[[], Iterator[object]]] = field(default_factory=dict)
     ids: Collection[object] | None = None
     frame: object | None = None
     dropping: str = ""
     casting: str = ""
 
     @property
+    def count(self) -> int:
+        """How many rows there are."""
+        return len(self.numbers)
+
+    @property
     def names(self) -> tuple[str, ...]:
         """What a template may use besides columns."""
-        return (*(self.plain or {}), "index")
+        return (*self.plain, "index")
 
     @property
     def source(self) -> str:
@@ -46,59 +63,117 @@ class Rows:
 
     def example(self) -> str:
         """A template that would do."""
-        name = self.columns[-1] if self.columns else self.names[0]
+        name: object = self.names[0]
+        if self.columns:
+            name = "answer" if "answer" in self.columns else self.columns[-1]
         inner = name if str(name).isidentifier() else f"row[{name!r}]"
         return f"Classify: {{{{ {inner} }}}}"
 
-    def place(self, row: int) -> str:
-        """The row as words for an error: "row 3 of `df`"."""
-        return f"row {row:,} of {self.source}"
+    def place(self, n: int) -> str:
+        """The nth of these rows as words for an error: "row 3 of `df`"."""
+        return f"row {self.numbers[n]:,} of {self.source}"
 
-    def values(self, kind: str, column: object = None) -> Iterator[object]:
+    def values(self, wanted: Field) -> Iterator[object]:
         """All values of a column, or by kind of the item, id, row or index."""
-        if kind == "column":
-            return self.read(column)
-        return iter(range(self.count)) if kind == "index" else (self.plain or {})[kind]()
+        if wanted.kind == "column":
+            return self.read(wanted.column)
+        return iter(self.numbers) if wanted.kind == "index" else self.plain[wanted.kind]()
+
+    def without(self, left_out: Collection[int]) -> Rows:
+        """These rows but for those at some places."""
+        kept = [n not in left_out for n in range(self.count)]
+
+        def thinned(read: Callable[[], Iterator[object]]) -> Callable[[], Iterator[object]]:
+            return lambda: compress(read(), kept)
+
+        return replace(
+            self,
+            numbers=tuple(compress(self.numbers, kept)),
+            read=lambda column: compress(self.read(column), kept),
+            plain={name: thinned(read) for name, read in self.plain.items()},
+            missing=lambda field: (),
+        )
 
 
-def of_values(values: Sequence[object], named: str) -> Rows:
+def of_values(values: Sequence[object], named: str, start: int = 0) -> Rows:
     """The rows of a list of texts or conversations."""
-    return Rows(named, len(values), plain={"item": lambda: iter(values)})
-
-
-def of_dict(source: Mapping[object, object], named: str) -> Rows:
-    """The rows of a dict by id."""
-    plain = {"item": lambda: iter(source.values()), "id": lambda: iter(source)}
-    return Rows(named, len(source), plain=plain, ids=source.keys())
-
-
-def of_records(source: Sequence[object], named: str) -> Rows:
-    """The rows of a list of dicts. The columns are the keys of all; a key that a row lacks is missing."""
-    first: Mapping[object, object] = source[0]  # type: ignore[assignment]  # the caller saw a dict there
-    keys = first.keys()
-    same, place = True, rows_place(named)
-    for row, record in enumerate(source):
-        if type(record) is not dict and not isinstance(record, Mapping):
-            raise InputError(f"{place(row)} is {a_type(record)}, not a dict as row 0 is")
-        same = same and record.keys() == keys
-    records: Sequence[Mapping[object, object]] = source  # type: ignore[assignment]  # as was just checked
-    columns = keys if same else dict.fromkeys(key for record in records for key in record)
-
-    def missing(column: object) -> Missing:
-        rows = [
-            row
-            for row, record in enumerate(records)
-            if type(value := record.get(column)) is not str and is_missing(value)
-        ]
-        return len(rows), rows[:5]
-
     return Rows(
         named,
-        len(source),
+        range(start, start + len(values)),
+        plain={"item": lambda: iter(values)},
+        missing=lambda field: _missing(values if field == ITEM else ()),
+        dropping="[x for x in {source} if x is not None]",
+    )
+
+
+def of_dict(source: Mapping[object, object], named: str, start: int = 0) -> Rows:
+    """The rows of a dict by id."""
+    return Rows(
+        named,
+        range(start, start + len(source)),
+        plain={"item": lambda: iter(source.values()), "id": lambda: iter(source)},
+        missing=lambda field: _missing(source.values() if field == ITEM else ()),
+        ids=source.keys(),
+        dropping="{{k: v for k, v in {source}.items() if v is not None}}",
+        casting="{{str(k): v for k, v in {source}.items()}}",
+    )
+
+
+def is_record(item: object) -> bool:
+    """Whether it is a row: a dict, or a thing with fields that can be seen as one."""
+    return isinstance(item, Mapping) or _as_dict(item) is not item
+
+
+def _as_dict(item: object) -> object:
+    """A named tuple, dataclass, Pydantic model or `sqlite3.Row` as a dict; anything else as it is."""
+    if hasattr(item, "_asdict"):
+        return item._asdict()
+    if is_dataclass(item) and not isinstance(item, type):
+        return {field.name: getattr(item, field.name) for field in fields(item)}
+    if hasattr(item, "model_dump"):
+        return item.model_dump()
+    if isinstance(item, sqlite3.Row):
+        return dict(item)
+    return item
+
+
+def of_records(source: Sequence[object], named: str, start: int = 0) -> Rows:
+    """The rows of a list of records. The columns are the keys of all; a key that a row lacks is missing."""
+    keys, same, place = None, True, rows_place(named)
+    if not isinstance(source[0], Mapping) and is_record(source[0]):
+        source = [_as_dict(record) for record in source]
+    for n, record in enumerate(source):
+        if type(record) is not dict and not isinstance(record, Mapping):
+            like = "as row 0 is" if n + start else "as later rows are"
+            raise InputError(f"{place(start + n)} is {a_type(record)}, not a dict {like}")
+        keys = record.keys() if keys is None else keys
+        same = same and record.keys() == keys
+    records: Sequence[Mapping[object, object]] = source  # type: ignore[assignment]  # as was just checked
+    columns = keys or () if same else dict.fromkeys(key for record in records for key in record)
+    return Rows(
+        named,
+        range(start, start + len(source)),
         columns=tuple(columns),
-        read=lambda column: map(itemgetter(column), records),
-        missing=missing,
+        read=lambda column: (record.get(column) for record in records),
+        missing=lambda field: _missing(record.get(field.column) for record in records),
         plain={"row": lambda: iter(records)},
+        frame=source,
         dropping="[row for row in {source} if row.get({column!r}) is not None]",
         casting="str(row[{column!r}])",
     )
+
+
+def of_answers(source: object, named: str, start: int = 0) -> Rows:
+    """The rows of an Answers: the columns of its table. Raises StillRunning before its end."""
+    to_dicts: Callable[[], Sequence[object]] = source.to_dicts  # type: ignore[attr-defined]  # as was probed
+    return replace(of_records(to_dicts(), named, start), dropping="")
+
+
+def of_requests(source: Sequence[object], named: str, start: int = 0) -> Rows:
+    """The rows of a list of whole request lines."""
+    ids = [line.get("custom_id") if isinstance(line, Mapping) else None for line in source]
+    return Rows(named, range(start, start + len(source)), plain={"item": lambda: iter(source)}, ids=ids)
+
+
+def _missing(values: Iterator[object] | Collection[object]) -> list[int]:
+    return [n for n, value in enumerate(values) if type(value) is not str and is_missing(value)]

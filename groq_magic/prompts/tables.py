@@ -5,15 +5,15 @@ This module imports Narwhals, and is imported only where a source is no list and
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import narwhals as nw
 from narwhals.exceptions import DuplicateError
 
 from groq_magic.errors import InputError
-from groq_magic.prompts.checks import missing_values, quoted, short
-from groq_magic.prompts.rows import Missing, Rows
+from groq_magic.prompts.checks import quoted
+from groq_magic.prompts.rows import ITEM, Field, Rows
 
 BATCH = 10_000
 """Rows that are turned into Python values at a time."""
@@ -40,24 +40,51 @@ def is_series(source: object, named: str) -> bool:
 
 
 def is_lazy(source: object, named: str) -> bool:
-    """Whether it is a query that has not run yet."""
-    return isinstance(native(source, named), nw.LazyFrame)
+    """Whether it is a query that has not run yet: what Narwhals knows as one, or anything of Dask's."""
+    return hasattr(source, "__dask_graph__") or isinstance(native(source, named), nw.LazyFrame)
 
 
-def of_series(source: object, named: str) -> Rows:
-    """The rows of a Series of texts. Missing values raise, with their count and the first rows."""
-    series = native(source, named)
-    many, rows = _missing(series)
-    if many:
-        drop = "drop_nulls" if series.implementation.is_polars() else "dropna"
+def collected(source: object, named: str) -> object:
+    """What a query that has not run gives: an eager frame of Polars, pandas or Arrow."""
+    lazy = native(source, named)
+    try:
+        if not isinstance(lazy, nw.LazyFrame):  # one column of Dask's, which Narwhals does not know
+            return lazy.compute()
+        return lazy.collect().to_native()
+    except Exception as exc:  # whatever the engine raises
+        said = " ".join(str(exc).split())[:300]
+        raise InputError(f"{quoted(named)} fails when it is run: {type(exc).__name__}: {said}") from exc
+
+
+def streamed(source: object, named: str) -> Iterator[object]:
+    """An Arrow stream, one small table after the other."""
+    try:
+        import pyarrow as pa
+    except ModuleNotFoundError as exc:
         raise InputError(
-            f"{quoted(named)} has {missing_values(many, rows)}: "
-            f"fill them, or leave them out: {short(named)}.{drop}()"
-        )
-    return Rows(named, len(series), plain={"item": lambda: _batches(series)})
+            f"{quoted(named)} is an Arrow stream, which takes pyarrow: pip install pyarrow"
+        ) from exc
+
+    reader = pa.RecordBatchReader.from_stream(source)
+    for batch in reader:
+        for start in range(0, batch.num_rows, BATCH):
+            yield pa.Table.from_batches([batch.slice(start, BATCH)])
 
 
-def of_table(source: object, named: str) -> Rows:
+def of_series(source: object, named: str, start: int = 0) -> Rows:
+    """The rows of a Series of texts."""
+    series = native(source, named)
+    drop = "drop_nulls" if series.implementation.is_polars() else "dropna"
+    return Rows(
+        named,
+        range(start, start + len(series)),
+        plain={"item": lambda: _batches(series)},
+        missing=lambda field: _missing(series) if field == ITEM else (),
+        dropping=f"{{source}}.{drop}()",
+    )
+
+
+def of_table(source: object, named: str, start: int = 0) -> Rows:
     """The rows of an eager frame, which is kept by reference and never copied as a whole."""
     frame: nw.DataFrame[Any] = native(source, named)
     columns: tuple[Any, ...] = tuple(frame.columns)
@@ -70,13 +97,16 @@ def of_table(source: object, named: str) -> Rows:
         for values in zip(*map(read, columns), strict=True):
             yield dict(zip(columns, values, strict=True))
 
+    def missing(field: Field) -> Sequence[int]:
+        return _missing(frame.get_column(field.column))  # type: ignore[arg-type]  # pandas has any label
+
     dropping, casting = _words(frame)
     return Rows(
         named,
-        len(frame),
+        range(start, start + len(frame)),
         columns=columns,
         read=read,
-        missing=lambda column: _missing(frame.get_column(column)),  # type: ignore[arg-type]  # pandas has any label
+        missing=missing,
         plain={"row": rows},
         frame=source,
         dropping=dropping,
@@ -98,12 +128,12 @@ def _batches(series: nw.Series[Any]) -> Iterator[object]:
         yield from series[start : start + BATCH].to_list()
 
 
-def _missing(series: nw.Series[Any]) -> Missing:
+def _missing(series: nw.Series[Any]) -> Sequence[int]:
     gone = series.is_null()
     if series.dtype.is_float():
         gone = gone | series.is_nan()
-    many = int(gone.sum())
-    return many, gone.arg_true().head(5).to_list() if many else []
+    found: list[int] = gone.arg_true().to_list()
+    return found
 
 
 def _without_nones(messages: Any) -> object:

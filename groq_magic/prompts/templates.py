@@ -20,7 +20,6 @@ from groq_magic.prompts.checks import Place, is_missing, listed, nearest, sized
 from groq_magic.prompts.names import (
     ENVIRONMENT,
     GLOBALS,
-    Field,
     Flat,
     Scope,
     asked,
@@ -28,6 +27,7 @@ from groq_magic.prompts.names import (
     parse,
     syntax_error,
 )
+from groq_magic.prompts.rows import Field
 
 LIMIT = 10_000_000
 """Characters that one filled template may have."""

@@ -1,0 +1,106 @@
+"""Streams: sources that come piece by piece, and are read once: iterators, asynchronous ones, files, Arrow.
+
+A piece is a source of its own, a list or a table, small enough to be held as a whole.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Iterator
+from contextlib import suppress
+from itertools import islice
+from typing import Any
+
+from groq_magic import loop
+from groq_magic.errors import GroqMagicError, InputError
+from groq_magic.prompts.checks import quoted
+from groq_magic.prompts.files import PIECE
+
+Tick = Callable[[int], None]
+"""Is told how many items were read so far."""
+
+
+def of_iterable(source: Iterable[object], named: str, tick: Tick) -> Iterator[Any]:
+    """Lists of its items. A table that it gives (`pd.read_csv(…, chunksize=…)`) is a piece by itself.
+
+    What it raises becomes an InputError that says where. Abandoned, it is closed: it cannot be gone on with.
+    """
+    read, items = 0, iter(list[object]())
+    try:
+        while True:
+            piece: list[object] = []
+            try:
+                items = items if read else iter(source)
+                for item in islice(items, PIECE):
+                    piece.append(item)
+                    tick(read + len(piece))
+                    if hasattr(item, "columns"):
+                        break
+            except GroqMagicError:
+                raise
+            except Exception as exc:
+                raise _raised(exc, named, read + len(piece)) from exc
+            if not piece:
+                return
+            read += len(piece)
+            yield piece[0] if hasattr(piece[-1], "columns") and len(piece) == 1 else piece
+    finally:
+        if close := getattr(source, "close", None):
+            with suppress(Exception):
+                close()
+
+
+def of_async(source: AsyncIterable[object], named: str, tick: Tick) -> Iterator[list[object]]:
+    """Lists of its items, drained on this thread's own loop, the notebook's."""
+    items, read = aiter(source), 0
+
+    async def some(piece: list[object]) -> None:
+        with suppress(StopAsyncIteration):
+            while len(piece) < PIECE:
+                piece.append(await anext(items))
+                tick(read + len(piece))
+
+    async def close() -> None:
+        if aclose := getattr(items, "aclose", None):
+            with suppress(Exception):
+                await aclose()
+
+    try:
+        while True:
+            piece: list[object] = []
+            _drained(some(piece), named, lambda: read + len(piece))  # noqa: B023  # called at once
+            if not piece:
+                return
+            read += len(piece)
+            yield piece
+    finally:
+        with suppress(RuntimeError, loop.Entered):  # an item may still be waited for after an interrupt
+            loop.run_here(close())
+
+
+def awaited(source: Awaitable[object], named: str) -> object:
+    """What an awaitable comes to, on this thread's own loop."""
+    return _drained(source, named)
+
+
+def _drained(awaitable: Awaitable[Any], named: str, read: Callable[[], int] = lambda: 0) -> Any:
+    try:
+        return loop.run_here(awaitable)
+    except GroqMagicError:
+        raise
+    except loop.Entered as exc:
+        raise InputError(
+            f"{quoted(named)} is asynchronous, and {exc}: write `rows = [x async for x in …]` or "
+            "`rows = await …` in a cell of its own, and send `rows`"
+        ) from exc
+    except Exception as exc:
+        raise _raised(exc, named, read()) from exc
+
+
+def _raised(exc: Exception, named: str, read: int) -> InputError:
+    """What a source raised while it was read, with the place in the user's own code."""
+    said = " ".join(str(exc).split())
+    where = traceback.extract_tb(exc.__traceback__)[-1:]
+    at = f", in `{where[0].name}` line {where[0].lineno}" if where else ""
+    what = f"{type(exc).__name__}: {said}" if said else type(exc).__name__
+    return InputError(f"{quoted(named)} raised {what} (after {read:,} items{at}); nothing was sent")

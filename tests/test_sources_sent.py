@@ -1,0 +1,391 @@
+"""From every kind of source to its answers: what is sent, what is skipped, which columns come back."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import polars as pl
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from groq_magic import client, ledger, runs, shards
+from groq_magic.answers import Answers
+from groq_magic.errors import InputError, StillRunning
+from groq_magic.job import SEVERAL_MODELS
+from tests.line import EARLIER, POLL, WAIT_S, Line, ends, forget, last, line, pauses, sent
+
+__all__ = ["line", "pauses"]  # fixtures
+
+CHAT, HEAR = "/v1/chat/completions", "/v1/audio/transcriptions"
+
+
+def submit(source: object, **how: Any) -> list[str | None]:
+    """The texts that a source comes to."""
+    return ask(source, **how).texts
+
+
+def ask(source: object, **how: Any) -> Answers:
+    """The answers that a source comes to, at their end."""
+    return client.submit(source, **how).wait(WAIT_S)
+
+
+def echoing(custom_id: str, said: str, **body: object) -> dict[str, object]:
+    """A whole request line whose reply is what is said."""
+    messages = [{"role": "user", "content": f"[[echo]]{said}"}]
+    whole = {"model": "openai/gpt-oss-20b", "messages": messages, **body}
+    return {"custom_id": custom_id, "method": "POST", "url": CHAT, "body": whole}
+
+
+# --- texts ---------------------------------------------------------------------------------------------
+
+ODD = (
+    "\u2028 \u2029 \x85 \x00 \\ \\n {{ x }} {% if %} {# #} } { $x \u202e\u05d0 "
+    "\U0001f469\u200d\U0001f467 e\u0301 \r\n\t\ufeff \x1b[31m %s"
+)
+TEXT = st.text(st.characters(exclude_categories=["Cs"]))
+
+
+@given(st.lists(TEXT | st.just(ODD), min_size=1, max_size=8))
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_text_comes_back_other_than_it_went_in(line: Line, texts: list[str]) -> None:
+    """Whatever a text holds, the sandbox's echo of it is the same text."""
+    said = [text for text in texts if "[[" not in text and text.strip()] or ["x"]
+    assert submit(said, template="[[echo]]{{ item }}") == said
+    assert submit([f"[[echo]]{text}" for text in said]) == said
+
+
+# --- skipped rows ----------------------------------------------------------------------------------------
+
+HOLES: dict[str, list[object]] = {"say": ["a", None, "c", None], "id": ["w", "x", "y", "z"]}
+ECHO = "[[echo]]{{ say }}"
+
+
+def test_rows_that_miss_a_value_are_answers_too(line: Line) -> None:
+    """Each has its place, its status and its reason; the others are sent."""
+    asked = sent(line)
+    answers = ask(pd.DataFrame(HOLES, index=[7, 8, 9, 9]), template=ECHO, missing="skip")
+    assert asked == [2]
+    assert answers.texts == ["a", None, "c", None]
+    assert ends(answers) == [("ok", None), ("skipped", "skipped")] * 2
+    error = answers[1].error
+    assert error is not None
+    assert error.message == "`say` is missing in this row, so nothing was asked about it."
+    assert answers.counts == {"ok": 2, "skipped": 2}
+    assert (answers[1].prompt, answers[1].custom_id, answers[1].text) == (None, "", None)
+    assert list(answers.failed) == []
+    assert answers.status == "completed"
+    frame = answers.to_pandas()
+    assert list(frame.index) == [7, 8, 9, 9]
+    assert frame["answer_status"].tolist() == ["ok", "skipped", "ok", "skipped"]
+    assert frame["answer"].fillna("-").tolist() == ["a", "-", "c", "-"]
+    assert "2 skipped" in repr(answers)
+    assert answers._repr_mimebundle_()["text/plain"].count("skipped: `say`") == 2
+
+
+def test_the_card_counts_what_was_skipped(line: Line) -> None:
+    """Its bar is full although rows were skipped, and the first prompt is one that was sent."""
+    answers = ask([None, "[[echo]]a"], missing="skip")
+    seen = last(answers)
+    assert (seen.skipped, seen.prompts, seen.left) == (1, 2, 0)
+    assert seen.first_prompt == "[[echo]]a"
+    assert seen.first_answers == (("[[echo]]a", "a"),)
+
+
+def test_ids_of_skipped_rows_find_them(line: Line) -> None:
+    """A row with an id of its own is found by it, sent or not."""
+    answers = ask(pl.DataFrame(HOLES), template=ECHO, missing="skip", id="id")
+    assert [answers[name].status for name in "wxyz"] == ["ok", "skipped"] * 2
+    assert [answer.custom_id for answer in answers] == ["w", "x", "y", "z"]
+
+
+def test_a_batch_with_skipped_rows_is_the_same_after_a_restart(line: Line) -> None:
+    """The ledger keeps which rows were skipped, and why; a re-run sends nothing."""
+    first = ask(pl.DataFrame(HOLES), template=ECHO, missing="skip")
+    forget()
+    asked = sent(line)
+    again = ask(pl.DataFrame(HOLES), template=ECHO, missing="skip")
+    assert again.job_id == first.job_id
+    assert client.attach(first.job_id).wait(WAIT_S).texts == again.texts == ["a", None, "c", None]
+    assert asked == []
+    assert str(again[3].error).startswith("skipped: `say` is missing")
+
+
+def test_rows_that_are_filled_later_are_sent_alone(line: Line) -> None:
+    """Filling the holes of a table sends what was skipped, and nothing else."""
+    ask(pl.DataFrame(HOLES), template=ECHO, missing="skip")
+    asked = sent(line)
+    filled = pl.DataFrame(HOLES).with_columns(pl.col("say").fill_null("new"))
+    assert submit(filled, template=ECHO) == ["a", "new", "c", "new"]
+    assert asked == [2]
+
+
+def test_the_same_prompts_with_other_rows_skipped_are_another_submission(line: Line) -> None:
+    """Which rows were skipped belongs to what a submission is known by; their answers are shared."""
+    one = ask(["[[echo]]a", None, "[[echo]]b"], missing="skip")
+    asked = sent(line)
+    other = ask(["[[echo]]a", "[[echo]]b", None], missing="skip")
+    assert (one.texts, other.texts) == (["a", None, "b"], ["a", "b", None])
+    assert one.job_id != other.job_id
+    assert asked == []
+
+
+def test_skipped_rows_have_samples_and_equals(line: Line) -> None:
+    """With several samples each is skipped; equal rows share beside them; a retry leaves them be."""
+    answers = ask(["[[echo]]a", None, "[[echo]]a"], missing="skip", samples=2, unique=True)
+    assert answers.texts == ["a", "a", None, None, "a", "a"]
+    assert [answer.index for answer in answers if answer.status == "skipped"] == [1, 1]
+    assert answers.retry().wait(WAIT_S).texts == ["a", "a", None, None, "a", "a"]
+
+
+def test_rows_to_skip_may_fill_whole_files(line: Line) -> None:
+    """Skipped rows stand before, between and after the files of a submission."""
+    rows = [None, None, "[[echo]]a", "[[echo]]b", None, "[[echo]]c", None, "[[echo]]d", "[[echo]]e", None]
+    said = [row.removeprefix("[[echo]]") if row else None for row in rows]
+    asked = sent(line)
+    how = client.Settings(shard_rows=2)
+    answers = client.send(client.prompts.from_source(rows, missing="skip"), how, name="answers").wait(WAIT_S)
+    assert answers.texts == said
+    assert asked == [2, 2, 1]
+
+
+def test_a_source_all_of_whose_rows_would_be_skipped_is_refused(line: Line) -> None:
+    """There would be nothing to send."""
+    with pytest.raises(InputError, match=r"^Every row misses a value that is used, so all would be skipped"):
+        client.submit([{"say": None}], template=ECHO, missing="skip")
+
+
+# --- streams --------------------------------------------------------------------------------------------
+
+
+def test_an_interrupt_while_reading_leaves_nothing(line: Line) -> None:
+    """Nothing is put down, nothing is sent, no file stays, and the generator cannot go on half-way."""
+
+    def rows() -> Iterator[str]:
+        for n in range(5_000):
+            if n == 3_500:
+                raise KeyboardInterrupt
+            yield f"[[echo]]{n}"
+
+    reading = rows()
+    with pytest.raises(KeyboardInterrupt):
+        client.submit(reading)
+    assert ledger.current().jobs() == []
+    assert list((ledger.current().home / "jobs").iterdir()) == []
+    assert line.asked == []
+    with pytest.raises(InputError, match="it can be read only once, so make it anew"):
+        client.submit(reading)
+
+
+def test_a_generator_is_the_same_submission_as_its_list(line: Line) -> None:
+    """How prompts come makes no difference to what they are known by, nor to how they are cut."""
+    rows = [f"[[echo]]{n}" for n in range(shards.SCOUT_FROM)]
+    asked = sent(line)
+    answers = ask(rows)
+    assert ask(iter(rows)).job_id == answers.job_id
+    assert asked == [shards.SCOUT_LINES, shards.SCOUT_FROM - shards.SCOUT_LINES]
+
+
+def test_a_generator_shorter_than_many_is_one_file(line: Line) -> None:
+    """Without knowing its length beforehand, a short stream is cut as a short list is."""
+    asked = sent(line)
+    answers = ask(f"[[echo]]{n}" for n in range(shards.SCOUT_FROM - 1))
+    assert len(answers) == shards.SCOUT_FROM - 1
+    assert asked == [shards.SCOUT_FROM - 1]
+
+
+def test_a_stream_has_ids_and_samples(line: Line) -> None:
+    """Ids are read with their rows, and stand for the first sample of each."""
+    rows = ({"prompt": f"[[echo]]{n}", "id": f"n{n}"} for n in range(1_500))
+    answers = ask(rows, id="id", samples=2)
+    assert (answers["n1400"].text, answers["n1400~2"].sample) == ("1400", 2)
+    clash = ({"prompt": "x", "id": name} for name in ("a", "a~2"))
+    with pytest.raises(InputError, match=r"^The id 'a~2' would be that of a sample of another row"):
+        client.submit(clash, id="id", samples=2)
+
+
+# --- columns beside the answers ---------------------------------------------------------------------------
+
+ROWS = [{"say": "a", "n": 1}, {"say": "b", "n": 2, "more": [1]}]
+COLUMNS = ["say", "n", "more", "answer"]
+
+
+@pytest.mark.parametrize("make", [list, pl.LazyFrame])
+def test_rows_and_queries_give_their_columns_back(line: Line, make: Any) -> None:
+    """A list of rows and a lazy frame stand beside their answers as a table does."""
+    answers = ask(make(ROWS), template=ECHO)
+    assert answers.to_pandas().columns.tolist()[:4] == COLUMNS
+    assert answers.to_polars().columns[:4] == COLUMNS
+    assert answers.to_arrow().column_names[:4] == COLUMNS
+    assert [row["answer"] for row in answers.to_dicts()] == ["a", "b"]
+    assert answers[1:].to_dicts()[0]["n"] == 2
+
+
+def test_rows_are_out_of_reach_of_what_is_done_to_the_list(line: Line) -> None:
+    """Sorting or emptying the list afterwards changes no answers."""
+    rows = list(ROWS)
+    answers = ask(rows, template=ECHO)
+    rows.clear()
+    assert [row["n"] for row in answers.to_dicts()] == [1, 2]
+
+
+def test_rows_of_mixed_types_become_tables_where_they_can(line: Line) -> None:
+    """Values of several types in a column are texts in Polars; Arrow says in one line that it cannot."""
+    rows = [{"say": "a", "n": 1}, {"say": "b", "n": "two"}]
+    answers = ask(rows, template=ECHO)
+    assert answers.to_pandas()["n"].tolist() == [1, "two"]
+    assert answers.to_polars()["n"].to_list() == ["1", "two"]
+    with pytest.raises(InputError, match=r"^The rows hold values of several types in one column"):
+        answers.to_arrow()
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
+def test_the_columns_of_a_file_stand_beside_the_answers(line: Line, tmp_path: Path, suffix: str) -> None:
+    """They are read again from the file, which must be the same."""
+    path = tmp_path / f"rows{suffix}"
+    frame = pl.DataFrame({"say": ["a", "b", None], "n": [1, 2, 3]})
+    {".csv": frame.write_csv, ".jsonl": frame.write_ndjson, ".parquet": frame.write_parquet}[suffix](path)
+    answers = ask(path, template=ECHO, missing="skip")
+    assert answers.to_pandas()[["say", "answer"]].iloc[:2].to_numpy().tolist() == [["a", "a"], ["b", "b"]]
+    assert answers.to_polars()["answer"].to_list() == ["a", "b", None]
+    assert answers.to_arrow()["say"].to_pylist() == ["a", "b", None]
+    assert answers[1:2].to_dicts()[0]["say"] == "b"
+    path.write_bytes(path.read_bytes() + b"\n")
+    with pytest.raises(InputError, match="has changed since its rows were sent"):
+        answers.to_polars()
+    assert answers.texts == ["a", "b", None]
+
+
+def test_a_stream_leaves_ids_and_prompts(line: Line) -> None:
+    """What was not kept cannot come back: the prompts do."""
+    frame = ask(iter(ROWS), template=ECHO).to_pandas()
+    assert frame.columns.tolist()[:3] == ["id", "prompt", "answer"]
+    assert frame["prompt"].tolist() == ["[[echo]]a", "[[echo]]b"]
+
+
+# --- one batch after the other ----------------------------------------------------------------------------
+
+
+def test_the_answers_of_one_batch_are_the_rows_of_the_next(line: Line) -> None:
+    """Their columns fill the template; rows without an answer can be skipped; all columns come back."""
+    first = ask([{"say": "a"}, {"say": None}, {"say": "c"}], template=ECHO, missing="skip")
+    with pytest.raises(InputError, match=r"^column `answer` of the source has 1 missing value \(row 1\)"):
+        client.submit(first, template="[[echo]]{{ answer }}!")
+    second = ask(first, template="[[echo]]{{ say }}{{ answer }}!", missing="skip")
+    assert second.texts == ["aa!", None, "cc!"]
+    assert [row["answer_answer"] for row in second.to_dicts()] == ["aa!", None, "cc!"]
+    third = ask(second[:1], template="[[echo]]{{ answer_answer }}?")
+    assert third.texts == ["aa!?"]
+
+
+def test_answers_that_are_not_there_yet_are_no_source(line: Line) -> None:
+    """A batch under way says how far it is and what to type."""
+    line.on(POLL, *[EARLIER] * 10_000)
+    first = client.submit(["[[echo]]a"], name="first")
+    with pytest.raises(StillRunning, match=r"%groq wait first"):
+        client.submit(first, template="{{ answer }}")
+    line._acts.clear()
+    first.wait(WAIT_S)
+
+
+# --- whole request lines ------------------------------------------------------------------------------------
+
+MIXED = [
+    echoing("a", "one"),
+    echoing("b", "two", model="openai/gpt-oss-120b", temperature=0.5),
+    {"custom_id": "c", "method": "POST", "url": HEAR,
+     "body": {"model": "whisper-large-v3", "url": "https://example.org/talk.mp3"}},
+]  # fmt: skip
+
+
+def test_request_lines_are_sent_as_they_are(line: Line) -> None:
+    """Several models and audio tasks go into one file, each under its own id."""
+    asked = sent(line)
+    answers = ask(MIXED)
+    assert asked == [3]
+    assert answers.texts[:2] == ["one", "two"]
+    assert (answers["c"].text or "").endswith("https://example.org/talk.mp3")
+    assert answers["c"].prompt == "https://example.org/talk.mp3"
+    requests = [answers._rows.request(row) for row in range(3)]
+    assert [(each.custom_id, each.url, each.body) for each in requests] == [
+        (each["custom_id"], each["url"], each["body"]) for each in MIXED
+    ]
+    assert ledger.current().job(answers.job_id).model == SEVERAL_MODELS
+
+
+def test_a_model_replaces_that_of_request_lines(line: Line) -> None:
+    """All lines ask the model that was given."""
+    answers = ask(MIXED[:2], model="openai/gpt-oss-120b")
+    assert [answer.model for answer in answers] == ["sandbox/openai/gpt-oss-120b"] * 2
+    assert ledger.current().job(answers.job_id).model == "openai/gpt-oss-120b"
+
+
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        ({"template": "{{ item }}"}, "leave out the template"),
+        ({"system": "Be brief"}, "leave out the system message"),
+        ({"id": "custom_id"}, "leave out the id column"),
+        ({"temperature": 0.5}, "leave out temperature"),
+        ({"max_tokens": 5}, "leave out max_completion_tokens"),
+        ({"extra": {"top_p": 0.5}}, "leave out top_p"),
+    ],
+)
+def test_other_options_conflict_with_request_lines(line: Line, how: dict[str, Any], said: str) -> None:
+    """What a line says already is not said twice."""
+    with pytest.raises(InputError) as caught:
+        client.submit(MIXED, **how)
+    assert caught.value.message == f"the source holds whole request lines, which are sent as they are: {said}"
+
+
+def test_more_request_lines_send_only_the_new_ones(line: Line) -> None:
+    """Lines of several models are known again, row by row."""
+    ask(MIXED)
+    asked = sent(line)
+    answers = ask([*MIXED, echoing("d", "four")])
+    assert answers.texts[:2] == ["one", "two"]
+    assert answers["d"].text == "four"
+    assert asked == [1]
+
+
+@pytest.mark.parametrize("lines", [MIXED[:1], MIXED])
+def test_request_lines_and_prompts_know_each_other(line: Line, lines: list[dict[str, object]]) -> None:
+    """The same request is paid for once, however it was written."""
+    ask(lines)
+    asked = sent(line)
+    assert submit(["[[echo]]one"]) == ["one"]
+    assert asked == []
+
+
+def test_prompts_serve_request_lines(line: Line) -> None:
+    """What was asked as a prompt is not asked again as a line."""
+    ask(["[[echo]]one"])
+    asked = sent(line)
+    assert ask(MIXED).texts[:2] == ["one", "two"]
+    assert asked == [2]
+
+
+def test_request_lines_come_from_files_and_are_retried(line: Line, tmp_path: Path) -> None:
+    """A JSONL file that was made for the Batch API is a source as it is; a retry asks its endpoint again."""
+    path = tmp_path / "batch.jsonl"
+    lines = [*MIXED, echoing("bad", "x")]
+    lines[3]["body"]["messages"][0]["content"] = "[[fail]]"  # type: ignore[index]
+    pd.DataFrame(lines).to_json(path, orient="records", lines=True)
+    answers = ask(path)
+    assert answers.texts[:2] == ["one", "two"]
+    assert ends(answers)[3] == ("failed", "json_validate_failed")
+    asked = sent(line)
+    assert ends(answers.retry(temperature=0.1).wait(WAIT_S))[3] == ("failed", "json_validate_failed")
+    assert asked == [1]
+
+
+def test_what_would_be_sent_of_request_lines_can_be_seen(line: Line) -> None:
+    """A dry run shows the first line, audio too, and how many rows would be skipped."""
+    plan = client.plan(client.prompts.from_source(MIXED[2:]), client.Settings())
+    assert (plan.prompts, plan.model) == (1, "whisper-large-v3")
+    assert plan.first == f"[{HEAR}] https://example.org/talk.mp3"
+    holes = client.prompts.from_source(["x", None], missing="skip")
+    plan = client.plan(holes, client.Settings())
+    assert (plan.prompts, plan.skipped, plan.first) == (1, 1, "[user] x")
+    assert runs._runs == {}
