@@ -11,6 +11,7 @@ import math
 import os
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
@@ -186,9 +187,10 @@ def cut(
     Raises InputError, naming the prompt's row, for what cannot be sent; the files are then of no use.
     """
     cutter = _Cutter(prompts, form, folder, samples, tick)
-    limit = min(SCOUT_LINES, max_lines) if cutter.many() else max_lines
-    while cutter.one(limit):
-        limit = max_lines
+    with closing(cutter):
+        limit = min(SCOUT_LINES, max_lines) if cutter.many() else max_lines
+        while cutter.one(limit):
+            limit = max_lines
     if not cutter.done:
         raise InputError("Every row misses a value that is used, so all would be skipped: nothing was sent.")
     return cutter.done
@@ -288,6 +290,7 @@ class _Cutter:
             self._ids = _sampled(prompts.ids, samples) if prompts.ids is not None else None
         self._form, self._folder, self._tick = form, folder, tick
         self._row = 0
+        self._aside: BinaryIO | None = None
 
     def many(self) -> bool:
         """Whether there are so many rows that the first shard is to be a small one."""
@@ -395,8 +398,16 @@ class _Cutter:
         return size, range(first, first + lines) if with_gaps is None else with_gaps
 
     def _skip(self, row: int, item: Skipped, given: str | None) -> None:
-        with (self._folder / SKIPPED).open("ab") as file:
-            file.write(_encode(SkippedRow(row, item.missing, given)) + b"\n")
+        if self._aside is None:
+            self._aside = (self._folder / SKIPPED).open("xb")
+        self._aside.write(_encode(SkippedRow(row, item.missing, given)) + b"\n")
+
+    def close(self) -> None:
+        """Makes sure that what was written about skipped rows is on disk."""
+        if self._aside is not None:
+            self._aside.flush()
+            os.fsync(self._aside.fileno())
+            self._aside.close()
 
 
 def _around(endpoint: str) -> tuple[bytes, bytes]:

@@ -4,6 +4,8 @@ import asyncio
 import csv
 import gc
 import sqlite3
+import subprocess
+import sys
 import tracemalloc
 from collections import namedtuple
 from collections.abc import AsyncIterator, Iterator
@@ -319,35 +321,39 @@ def test_a_stream_is_held_one_piece_at_a_time():
     assert most < 4 * PIECE * 10_000
 
 
+NESTED = """
+import asyncio
+from groq_magic.prompts import from_source
+
+async def main():
+    ticked, seen, mine = [], [], asyncio.get_running_loop()
+
+    async def tick():
+        while True:
+            ticked.append(1)
+            await asyncio.sleep(0)
+
+    async def rows():
+        for n in range(5):
+            seen.append(asyncio.get_running_loop() is mine)
+            await asyncio.sleep(0)
+            yield f"hi {n}"
+
+    task = asyncio.ensure_future(tick())
+    found = list(from_source(rows()).items)
+    task.cancel()
+    assert found == [f"hi {n}" for n in range(5)], found
+    assert seen == [True] * 5, seen
+    assert len(ticked) > 5, ticked
+
+asyncio.run(main())
+"""
+
+
 def test_what_is_asynchronous_runs_on_a_loop_that_is_running():
     """Inside a running loop, as in a notebook, its own loop drains the source; tasks on it go on."""
-
-    async def main():
-        ticked = []
-
-        async def tick():
-            while True:
-                ticked.append(1)
-                await asyncio.sleep(0)
-
-        task = asyncio.ensure_future(tick())
-        mine = asyncio.get_running_loop()
-        seen = []
-
-        async def rows():
-            for n in range(5):
-                seen.append(asyncio.get_running_loop() is mine)
-                await asyncio.sleep(0)
-                yield f"hi {n}"
-
-        found = read(rows())
-        task.cancel()
-        return found, seen, len(ticked)
-
-    found, seen, ticked = asyncio.run(main())
-    assert found == [f"hi {n}" for n in range(5)]
-    assert seen == [True] * 5
-    assert ticked > 5
+    root = Path(__file__).resolve().parents[1]  # in a process of its own: asyncio is patched for good
+    subprocess.run([sys.executable, "-W", "error", "-c", NESTED], check=True, cwd=root, timeout=60)
 
 
 def test_a_loop_that_cannot_be_entered_again_is_said(monkeypatch):

@@ -1,0 +1,158 @@
+"""Slow, asynchronous and mistaken sources in real kernels: the newest ipykernel and the two that differ."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.kernel import Kernel, Result
+from tests.test_kernel import plain, ready
+
+pytestmark = pytest.mark.kernel
+
+# A source that only the notebook's own loop can drain: it waits for a task that runs there.
+ROWS = """
+import asyncio
+mine = asyncio.get_running_loop()
+mailbox = asyncio.Queue()
+
+async def deliver():
+    for n in range(5):
+        await asyncio.sleep(0.05)
+        await mailbox.put(f"[[echo]]{n}")
+
+async def rows():
+    assert asyncio.get_running_loop() is mine
+    delivering = asyncio.ensure_future(deliver())
+    for _ in range(5):
+        yield await mailbox.get()
+    await delivering
+
+async def fetch():
+    return [text async for text in rows()]
+"""
+SLOW = """
+import time
+def slow():
+    for n in range(40):
+        print("reading", flush=True) if n == 2 else time.sleep(0.1)
+        yield f"[[echo]]{n}"
+
+async def aslow():
+    for n in range(40):
+        print("reading", flush=True) if n == 2 else await asyncio.sleep(0.1)
+        yield f"[[echo]]{n}"
+pass
+"""
+KEPT = """
+from groq_magic import ledger
+print('answers' in globals(), len(list((ledger.current().home / 'jobs').iterdir())))
+"""
+
+
+def error_of(result: Result) -> str:
+    """The one line that a cell ended with."""
+    (error,) = result.errors
+    shown = plain("\n".join(error["traceback"])).strip()
+    assert "\n" not in shown
+    return shown
+
+
+@pytest.mark.parametrize("source", ["rows()", "fetch()", "asyncio.ensure_future(fetch())"])
+def test_run_all_loses_no_cell_with_an_asynchronous_source(kernel: Kernel, source: str) -> None:
+    """What belongs to the notebook's own loop is drained there, and every queued cell runs, in order."""
+    ready(kernel)
+    cells = [
+        ROWS,
+        f"%groq_batch answers --from {source}",
+        "order = ['after']",
+        f"%groq_batch more --from {source} --take 2",
+        "await asyncio.sleep(0.05); order.append('awaited')",
+        "order.append(answers.wait().texts)",
+        "order.append(more.wait().texts); print(order)",
+    ]
+    results = kernel.wait_for([kernel.send(cell) for cell in cells])
+    assert [result.status for result in results] == ["ok"] * len(cells), [r.errors for r in results]
+    said = [str(n) for n in range(5)]
+    assert results[-1].stdout == f"{['after', 'awaited', said, said]}\n"
+
+
+@pytest.mark.parametrize("source", ["slow()", "aslow()"])
+def test_an_interrupt_while_reading_leaves_nothing_behind(kernel: Kernel, source: str) -> None:
+    """NAME keeps its value, nothing is put down or sent, and the notebook goes on."""
+    ready(kernel)
+    assert kernel.run(ROWS + SLOW).status == "ok"
+    reading = kernel.send(f"%groq_batch answers --from {source}")
+    kernel.wait_until(lambda: "reading" in kernel.printed(reading), what="the source to be read")
+    kernel.interrupt()
+    (stopped,) = kernel.wait_for([reading], timeout=15)
+    assert stopped.status == "error"
+    assert [error["ename"] for error in stopped.errors] == ["KeyboardInterrupt"]
+    after = kernel.run(KEPT)
+    assert after.stdout == "False 0\n", after.errors
+    done = kernel.run(
+        "await asyncio.sleep(0.05)\n%groq_batch answers --from ['[[echo]]a']\nprint(answers.wait().texts)"
+    )
+    assert done.stdout.endswith("['a']\n"), done.errors
+
+
+def test_a_slow_source_is_seen_to_be_read(kernel: Kernel) -> None:
+    """After a second a line counts what was read; it stays as a fact, and the card stands under it."""
+    ready(kernel)
+    kernel.run(ROWS + SLOW)
+    began = len(kernel.published.messages)
+    done = kernel.run("%groq_batch answers --from slow()")
+    assert done.status == "ok", done.errors
+    with kernel.published.changed:
+        shown = [
+            message.content["data"]["text/plain"]
+            for message in kernel.published.messages[began:]
+            if message.type in ("display_data", "update_display_data")
+            and "text/plain" in message.content["data"]
+        ]
+    counted = [text for text in shown if text.startswith("Reading prompts: ")]
+    assert len(counted) >= 2
+    assert counted[0].endswith(" so far. Nothing is sent yet; an interrupt stops it.")
+    assert any(text.startswith("Read 40 prompts in ") for text in shown)
+
+
+def test_mistakes_in_sources_are_answered_in_one_paragraph(kernel: Kernel) -> None:
+    """An undefined variable, an expression or a generator that raises, an endless one: each in one line."""
+    ready(kernel)
+    kernel.run("def half():\n    yield 'a'\n    raise OSError('cut')")
+    kernel.run("def endless():\n    while True:\n        yield 'a'")
+    kernel.run("%config GroqMagics.max_prompts = 3000")
+    for source, said in {
+        "nowhere": "InputError: --from nowhere: name 'nowhere' is not defined",
+        "[1][2]": "InputError: --from [1][2]: IndexError: list index out of range",
+        "half()": "InputError: `half()` raised OSError: cut (after 1 items, in `half` line 3); nothing was sent",
+        "endless()": "InputError: `endless()` gave more than 3,000 prompts: is it endless? If it is not: "
+        "`%config GroqMagics.max_prompts = 30000`. Nothing was sent",
+        '"reviews.csv"': f"InputError: no file `reviews.csv` in {kernel.work}",
+        '"half()"': f"InputError: no file `half()` in {kernel.work}; a Python expression stands without "
+        "quotes: --from half()",
+    }.items():
+        assert error_of(kernel.run(f"%groq_batch answers --from {source}")) == said
+    assert kernel.run("print('answers' in globals())").stdout == "False\n"
+
+
+def test_a_file_in_quotes_and_an_expression_with_spaces_are_sources(kernel: Kernel) -> None:
+    """What stands in quotes is a file; everything else is Python, with its spaces and brackets."""
+    ready(kernel)
+    (kernel.work / "my reviews.csv").write_text("say,lang\na,en\nb,de\n,de\n")
+    kernel.run(
+        "template = '[[echo]]{{ say }}'\nrows = [{'say': 'x', 'lang': 'en'}, {'say': 'y', 'lang': 'de'}]"
+    )
+    first = kernel.run(
+        '%groq_batch one --from "my reviews.csv" --template @template --missing skip --wait\nprint(one.texts)'
+    )
+    assert first.stdout.endswith("['a', 'b', None]\n"), first.errors
+    second = kernel.run(
+        '%groq_batch two --from [row for row in rows if row["lang"] == "de"] --template @template --wait\n'
+        "print(two.texts)"
+    )
+    assert second.stdout.endswith("['y']\n"), second.errors
+    chained = kernel.run(
+        "%%groq_batch three --from one --missing skip --wait\n[[echo]]{{ lang }}{{ answer }}!"
+    )
+    assert chained.status == "ok", chained.errors
+    assert kernel.run("print(three.texts)").stdout == "['ena!', 'deb!', None]\n"
