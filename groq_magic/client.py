@@ -70,7 +70,7 @@ def submit(
 ) -> Answers:
     """Sends every prompt of `source` to Groq's Batch API and returns at once; the Answers fill in place.
 
-    `source` is anything of the table in `groq_magic.prompts.sources`: a list of texts, a dict id → prompt,
+    `source` is anything of the table in `groq_magic.prompts.kinds`: a list of texts, a dict id → prompt,
     message lists, rows, a frame, a file (a `Path`), an iterator of at most `max_prompts`, whole request lines
     … `template` (Jinja's `{{ }}`) is filled for each row; rows in which a value of it is missing are an error
     or, with `missing="skip"`, are not sent. `model` is by default openai/gpt-oss-20b, or that of request

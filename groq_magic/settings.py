@@ -1,4 +1,4 @@
-"""What prompts are asked with: the options of a submission, checked against Groq's ranges."""
+"""What prompts are asked with: the options of a submission, checked against Groq's ranges and rules."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from typing import Any
 
 from groq_magic import shards
 from groq_magic.errors import InputError
+from groq_magic.prompts import rules
+from groq_magic.prompts.values import shown
 
 DEFAULT_MODEL = "openai/gpt-oss-20b"
 # https://console.groq.com/docs/api-reference#chat-create
 RANGES = {
-    "temperature": (0.0, 2.0),
+    "temperature": rules.RANGES["temperature"],
     "max_tokens": (1.0, math.inf),
     "take": (1.0, math.inf),
     "samples": (1.0, math.inf),
@@ -36,13 +38,23 @@ class Settings:
 
     def __post_init__(self) -> None:
         """Raises InputError where something is none of what Groq or the ledger takes."""
-        if not self.model.strip():
-            raise InputError("The model's name is empty: for example openai/gpt-oss-20b.")
+        checked_model(self.model)
         if self.window not in WINDOWS:
             raise InputError(f"window is {self.window!r}; Groq takes {' or '.join(WINDOWS)}.")
         for name, value in (("take", self.take), ("samples", self.samples)):
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
                 raise InputError(f"{name} is {value!r}; it is a whole number from 1.")
+
+
+def checked_model(model: object) -> str:
+    """The model's name, unchanged. Raises InputError for what is none; which there are, Groq knows."""
+    if not isinstance(model, str):
+        raise InputError(f"The model is {shown(model)}; it is a text, for example openai/gpt-oss-20b.")
+    if not model.strip():
+        raise InputError("The model's name is empty: for example openai/gpt-oss-20b.")
+    if fault := rules.json_fault(model, "The model's name"):
+        raise InputError(f"{fault}.")
+    return model
 
 
 def body_options(
@@ -69,14 +81,20 @@ def body_options(
 
 
 def _extra(extra: object, given: set[str]) -> dict[str, Any]:
-    """What is merged into every body. Raises InputError where it says again what has an option of its own."""
+    """What is merged into every body.
+
+    Raises InputError for what JSON cannot hold or Groq refuses, and for what has an option of its own.
+    """
     if extra is None:
         return {}
-    if not isinstance(extra, Mapping) or not all(isinstance(key, str) for key in extra):
-        raise InputError(
-            f'extra is {extra!r:.60}; it is a dict with text keys, for example {{"top_p": 0.9}}.'
-        )
+    if not isinstance(extra, Mapping):
+        raise InputError(f'extra is {shown(extra)}; it is a dict, for example {{"top_p": 0.9}}.')
+    merged = dict(extra)
+    if fault := rules.json_fault(merged, "extra"):
+        raise InputError(f"{fault}.")
     clashes = {"model", "messages"} | {_FIELDS[name] for name in given} | (given & {"max_tokens"})
     if clash := next((key for key in extra if key in clashes), None):
         raise InputError(f"extra holds {clash!r}, which has an option of its own: keep one of them.")
-    return dict(extra)
+    if fault := rules.body_fault(merged, whole=False):
+        raise InputError(f"extra: {fault}.")
+    return merged

@@ -7,7 +7,6 @@ into a folder that the caller discards on any error: nothing is half cut.
 
 from __future__ import annotations
 
-import math
 import os
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -22,7 +21,7 @@ import xxhash
 
 from groq_magic import wire
 from groq_magic.errors import InputError
-from groq_magic.prompts import Line, Message, Prompts, Skipped, checks
+from groq_magic.prompts import Line, Message, Prompts, Skipped, checks, rules
 
 # https://console.groq.com/docs/batch: 50,000 lines; the guide says 200 MB, the API reference 100 MB.
 MAX_LINES = 50_000
@@ -37,7 +36,15 @@ SKIPPED = "skipped.jsonl"
 
 _TICKS = 1_023  # a bit mask: every so many rows somebody is told
 
-_encode = msgspec.json.Encoder(order="sorted").encode
+
+def _plain(value: object) -> str:
+    """A text of a subclass of str, which the encoder does not know, as a plain one."""
+    if isinstance(value, str):
+        return str.__str__(value)
+    raise TypeError(f"JSON has no {type(value).__name__}")
+
+
+_encode = msgspec.json.Encoder(order="sorted", enc_hook=_plain).encode
 
 
 @dataclass(frozen=True)
@@ -83,37 +90,26 @@ class Form:
         constant = {"model": model, **(options or {})}
         before = {k: constant[k] for k in sorted(constant) if k < "messages"}
         after = {k: constant[k] for k in sorted(constant) if k > "messages"}
-        try:
-            _check_numbers(constant)
-            self._head = _encode(before)[:-1] + (b"," if before else b"") + b'"messages":'
-            self._tail = b"," + _encode(after)[1:]
-            opening = b"[" if system is None else b"[" + _encode(_message("system", system)) + b","
-        except (TypeError, ValueError) as exc:  # UnicodeEncodeError is a ValueError
-            raise InputError(f"An option cannot be written as JSON: {exc}.") from exc
+        if fault := rules.json_fault({**constant, "system": system}, "options"):
+            raise InputError(f"An option cannot be written as JSON: {fault}.")
+        self._head = _encode(before)[:-1] + (b"," if before else b"") + b'"messages":'
+        self._tail = b"," + _encode(after)[1:]
+        opening = b"[" if system is None else b"[" + _encode(_message("system", system)) + b","
         self.text_head = self._head + opening + b'{"content":'
         self.text_tail = b',"role":"user"}]' + self._tail
         self.key = xxhash.xxh3_64_hexdigest(b"\n".join((endpoint.encode(), self._head, self._tail)))[:12]
 
     def body(self, prompt: str | list[Message]) -> bytes:
-        """The canonical JSON body that sends this prompt."""
+        """The canonical JSON body that sends this prompt, which `prompts.checks` has let pass."""
         if isinstance(prompt, str):
             return self.text_head + _encode(prompt) + self.text_tail
         messages = prompt if self._system is None else [_message("system", self._system), *prompt]
-        encoded = _encode(messages)
-        if b"null" in encoded:
-            _check_numbers(messages)
-        return self._head + encoded + self._tail
+        return self._head + _encode(messages) + self._tail
 
 
-def _check_numbers(value: object) -> None:
-    """Raises ValueError for a number that JSON does not have: the encoder would send `null` in its stead."""
-    if isinstance(value, float) and not math.isfinite(value):
-        raise ValueError(f"JSON has no {value}")
-    if isinstance(value, Mapping):
-        value = list(value.values())
-    if isinstance(value, list | tuple | set | frozenset):
-        for item in value:
-            _check_numbers(item)
+def canonical(body: Mapping[str, Any]) -> bytes:
+    """A whole body as it goes on the wire: its keys sorted, nothing added."""
+    return _encode(body)
 
 
 def _message(role: str, content: str) -> dict[str, str]:

@@ -48,9 +48,9 @@ def test_options_become_groqs_fields(given: dict[str, Any], fields: dict[str, An
         ({"temperature": "0.5"}, "temperature is '0.5'; Groq takes numbers from 0 to 2."),
         (
             {"extra": ["top_p"]},
-            "extra is ['top_p']; it is a dict with text keys, for example {\"top_p\": 0.9}.",
+            "extra is ['top_p']; it is a dict, for example {\"top_p\": 0.9}.",
         ),
-        ({"extra": {1: 2}}, 'extra is {1: 2}; it is a dict with text keys, for example {"top_p": 0.9}.'),
+        ({"extra": {1: 2}}, "extra has the key 1; JSON's keys are texts: `str(x)` makes one."),
         ({"extra": {"model": "x"}}, "extra holds 'model', which has an option of its own: keep one of them."),
         (
             {"extra": {"messages": []}},

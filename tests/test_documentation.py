@@ -12,7 +12,7 @@ import nbformat
 import pytest
 
 from groq_magic.magics import options
-from groq_magic.prompts.sources import sources_markdown
+from groq_magic.prompts.kinds import sources_markdown
 from groq_magic.sandbox import faults
 from tests.kernel import Kernel
 

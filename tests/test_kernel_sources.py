@@ -124,7 +124,8 @@ def test_mistakes_in_sources_are_answered_in_one_paragraph(kernel: Kernel) -> No
     for source, said in {
         "nowhere": "InputError: --from nowhere: name 'nowhere' is not defined",
         "[1][2]": "InputError: --from [1][2]: IndexError: list index out of range",
-        "half()": "InputError: `half()` raised OSError: cut (after 1 items, in `half` line 3); nothing was sent",
+        "half()": "InputError: `half()` raised OSError: cut (after 1 item, in `half` line 3); nothing was "
+        "sent",
         "endless()": "InputError: `endless()` gave more than 3,000 prompts: is it endless? If it is not: "
         "`%config GroqMagics.max_prompts = 30000`. Nothing was sent",
         '"reviews.csv"': f"InputError: no file `reviews.csv` in {kernel.work}",

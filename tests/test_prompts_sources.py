@@ -76,8 +76,8 @@ def refusal(source: object, **options: object) -> str:
         ],
         (pd.DataFrame({"messages": [TALK]}), None, [TALK]),
         (pd.DataFrame({"messages": [np.array(TALK)]}), None, [TALK]),
-        (pl.DataFrame({"messages": [[*TALK, {"role": "user", "content": "x", "name": "n"}]]}), None,
-         [[*TALK, {"role": "user", "content": "x", "name": "n"}]]),
+        (pl.DataFrame({"messages": [[*TALK, {"role": "assistant", "content": "x", "reasoning": "r"}]]}), None,
+         [[*TALK, {"role": "assistant", "content": "x", "reasoning": "r"}]]),
         (pa.table({"messages": [TALK]}), None, [TALK]),
         (pd.DataFrame({0: ["hi"]}), "{{ row[0] }}", ["hi"]),
         (pd.DataFrame({"a": ["x", "y"]}, index=[5, 5]), "{{ a }}{{ index }}", ["x0", "y1"]),
@@ -218,6 +218,11 @@ def test_a_source_that_cannot_be_sent_is_refused_in_one_line(source, said):
     assert refusal(source) == said
 
 
+ROLES = (
+    "one of system, user, assistant, tool, developer "
+    "(https://console.groq.com/docs/api-reference#chat-create)"
+)
+CALL = {"id": "x", "type": "function", "function": {"name": "f", "arguments": "{}"}}
 LIST = 'not a list of messages: [{"role": …, "content": …}]'
 
 
@@ -227,10 +232,10 @@ LIST = 'not a list of messages: [{"role": …, "content": …}]'
         ("hi", f"row 1 of `df` is a str, {LIST}"),
         ([], "row 1 of `df` is a conversation without messages: fill it or leave it out"),
         (["hi"], 'row 1 of `df`: message 0 is a str, not a dict {"role": …, "content": …}'),
-        ([{"content": "hi"}], "row 1 of `df`: message 0 has no role"),
+        ([{"content": "hi"}], f"row 1 of `df`: message 0 has no role: {ROLES}"),
         (
             [*TALK, {"role": "bot", "content": "x"}],
-            "row 1 of `df`: message 1 has the role 'bot': one of system, user, assistant, tool, developer",
+            f"row 1 of `df`: message 1 has the role 'bot': {ROLES}",
         ),
         ([{"role": "user"}], "row 1 of `df`: message 0 has no content: a text or a list of parts"),
         (
@@ -251,8 +256,8 @@ def test_a_faulty_conversation_names_row_and_message(conversation, said):
 @pytest.mark.parametrize(
     "message",
     [
-        {"role": "assistant", "tool_calls": [{"id": "x"}]},
-        {"role": "assistant", "content": None, "tool_calls": [{"id": "x"}]},
+        {"role": "assistant", "tool_calls": [CALL]},
+        {"role": "assistant", "content": None, "tool_calls": [CALL]},
         {"role": "developer", "content": "x"},
         {"role": "tool", "content": "x", "tool_call_id": "x"},
         {"role": "user", "content": [{"type": "text", "text": "x"}]},

@@ -27,7 +27,8 @@ from groq_magic import loop
 from groq_magic.errors import InputError, StillRunning
 from groq_magic.prompts import Skipped, from_source
 from groq_magic.prompts.files import PIECE
-from groq_magic.prompts.sources import KINDS, understand
+from groq_magic.prompts.kinds import KINDS
+from groq_magic.prompts.sources import understand
 
 TALK = [{"role": "user", "content": "hi"}]
 ROWS = [{"prompt": f"hi {n}", "n": n} for n in range(3)]
@@ -237,9 +238,9 @@ SKIP = "or leave their rows unsent: `--missing skip`"
         (lambda: iter([*ROWS * PIECE, "hi"]), {}, "row 3,000 of `df` is a str, not a dict as row 0 is"),
         (lambda: iter(TALK), {}, "`df` is one conversation: wrap it: [df]"),
         (lambda: iter([7]), {}, "row 0 of `df` is an int"),
-        (broken, {}, "`df` raised OSError: the line is cut (after 1 items, in `broken` line "
+        (broken, {}, "`df` raised OSError: the line is cut (after 1 item, in `broken` line "
          f"{_line(broken)}); nothing was sent"),
-        (abroken, {}, "`df` raised OSError: the line is cut (after 1 items, in `abroken` line "
+        (abroken, {}, "`df` raised OSError: the line is cut (after 1 item, in `abroken` line "
          f"{_line(abroken)}); nothing was sent"),
         (lost, {}, "`df` raised KeyError: 'rows' (after 0 items, in `lost` line "
          f"{_line(lost) - 1}); nothing was sent"),

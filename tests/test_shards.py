@@ -200,14 +200,16 @@ def test_what_json_cannot_hold_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
-def test_a_number_that_json_does_not_have_is_never_sent_as_null(number: float, tmp_path: Path) -> None:
-    """NaN and infinity, in an option at any depth or in a conversation, are refused and not changed."""
-    for options in ({"top_p": number}, {"a": {"b": [1, (number,)]}}):
-        with pytest.raises(InputError, match="An option cannot be written as JSON: JSON has no"):
+def test_a_number_that_json_does_not_have_is_never_sent_as_null(number: float) -> None:
+    """NaN and infinity, in an option at any depth, are refused and not changed."""
+    for options, where in (
+        ({"top_p": number}, "['top_p']"),
+        ({"a": {"b": [1, (number,)]}}, "['a']['b'][1][0]"),
+    ):
+        with pytest.raises(InputError) as caught:
             Form(MODEL, options=options)
-    part = {"type": "text", "text": "hi", "weight": number}
-    with pytest.raises(InputError, match="Row 1 cannot be written as JSON: JSON has no"):
-        cut(["fine", [{"role": "user", "content": [part]}]], tmp_path / "cut")
+        said = f"options{where} is {number}, which JSON does not have: None is its null."
+        assert caught.value.message == f"An option cannot be written as JSON: {said}"
 
 
 def test_null_itself_is_sent(tmp_path: Path) -> None:
@@ -218,11 +220,12 @@ def test_null_itself_is_sent(tmp_path: Path) -> None:
     assert line["body"] == {"model": MODEL, "messages": [message], "stop": None}
 
 
-@pytest.mark.parametrize("value", [object(), HALF, {1: "number as key"}])
+@pytest.mark.parametrize("value", [object(), HALF, {1: "number as key"}, b"base64", {"a", "b"}])
 def test_an_option_that_json_cannot_hold_is_refused(value: object) -> None:
     """An option is checked before anything is cut."""
-    with pytest.raises(InputError, match="An option cannot be written as JSON"):
-        Form(MODEL, options={"extra": value})
+    for how in ({"options": {"extra": value}}, {"system": value}):
+        with pytest.raises(InputError, match="An option cannot be written as JSON"):
+            Form(MODEL, **how)  # type: ignore[arg-type]  # on purpose
 
 
 # --- the whole submission -------------------------------------------------------------------------------

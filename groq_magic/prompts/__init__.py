@@ -3,7 +3,8 @@
 ::
 
     body        the text under `%%groq_batch`, split into its prompts
-    sources     the table of everything that `--from` takes, and the way from a source to its prompts
+    kinds       the table of everything that `--from` takes
+    sources     the way from a source, as a whole or piece by piece, to its prompts
     refusals    what is said to everything else
     streams     sources that come piece by piece: iterators, asynchronous ones; `files` the same for files
     rows        one view of a source or a piece of one; `tables` the same for frames (brings Narwhals)
@@ -11,6 +12,8 @@
     templates   `{{ }}` and `{% %}`, compiled once and filled for each row
     names       what each word in a template stands for (both bring Jinja)
     checks      what a prompt is, and what each must pass
+    rules       what Groq's documents say of a request's body
+    values      what JSON can hold
 
 Reading is lazy: `Prompts.items` renders and checks while the shards are cut. Start at `sources.from_source`.
 """

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from groq_magic.errors import InputError
-from groq_magic.prompts import checks
+from groq_magic.prompts import checks, lines
 from groq_magic.prompts.checks import Prompt, Skipped, listed
 from groq_magic.prompts.rows import ITEM, Field, Rows
 
@@ -93,7 +93,7 @@ class Asking:
     def _bare(self, rows: Rows) -> Iterator[Prompt]:
         """The prompts of rows as they are, without a template."""
         if self._items == "request":
-            return checks.requests(rows.values(ITEM), rows.place, self._model, self.models)
+            return lines.requests(rows.values(ITEM), rows.place, self._model, self.models)
         (field,) = self._used
         talks = self._items == "conversation" or field.column == "messages"
         return (checks.conversations if talks else checks.texts)(rows.values(field), rows.place)

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from groq_magic.errors import InputError
-from groq_magic.prompts.checks import Prompts, checked_option, encodes, has_marks, texts
+from groq_magic.prompts.checks import Prompts, checked_option, has_marks, texts
+from groq_magic.prompts.values import encodes
 
 RULE = "---"
 """The line that parts blocks, each of which is one prompt."""

@@ -1,8 +1,9 @@
 """What a prompt is, and the checks that each one passes while it is read.
 
 The checks are generators: they hand every prompt on unchanged, and raise at the first that cannot be sent,
-naming its place. They do not encode: a text with a lone surrogate passes here, and the JSON encoder raises
-`UnicodeEncodeError` on it later; `surrogate_error` is the error to raise in its stead.
+naming its place. Conversations pass the `rules`, and hold nothing but JSON. Texts are not encoded here: one
+with a lone surrogate passes, and the JSON encoder raises `UnicodeEncodeError` on it later; `surrogate_error`
+is the error to raise in its stead.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from groq_magic.errors import InputError
+from groq_magic.prompts import rules
+from groq_magic.prompts.values import HALF, a_type, encodes
 
 Message = dict[str, Any]
 
@@ -37,9 +40,6 @@ Prompt = str | list[Message] | Line | Skipped
 
 Place = Callable[[int], str]
 """Row number, from 0, to the words that name it in an error: "row 3 of `df`"."""
-
-ROLES = ("system", "user", "assistant", "tool", "developer")
-"""https://console.groq.com/docs/api-reference#chat-create"""
 
 
 @dataclass(frozen=True)
@@ -91,38 +91,16 @@ def _plain_text(item: object, row: int, place: Place) -> str:
 
 
 def conversations(items: Iterable[object], place: Place) -> Iterator[Prompt]:
-    """The same lists of messages. Raises at the first that the chat endpoint could not read."""
+    """The same lists of messages. Raises at the first that the chat endpoint or JSON could not read."""
     for row, item in enumerate(items):
         if not isinstance(item, list | tuple):
             what = f"missing ({item!r})" if is_missing(item) else a_type(item)
             raise InputError(f'{place(row)} is {what}, not a list of messages: [{{"role": …, "content": …}}]')
         if not item:
             raise InputError(f"{place(row)} is a conversation without messages: fill it or leave it out")
-        for at, message in enumerate(item):
-            if fault := _message_fault(message):
-                raise InputError(f"{place(row)}: message {at} {fault}")
+        if fault := rules.json_fault(item, "messages") or rules.conversation_fault(item):
+            raise InputError(f"{place(row)}: {fault}")
         yield list(item)
-
-
-def _message_fault(message: object) -> str:
-    """What is wrong with one message, or an empty text."""
-    if not isinstance(message, dict):
-        return f'is {a_type(message)}, not a dict {{"role": …, "content": …}}'
-    role = message.get("role")
-    if role not in ROLES:
-        return f"has the role {role!r}: one of {', '.join(ROLES)}" if "role" in message else "has no role"
-    content = message.get("content")
-    if content is None:
-        if role == "assistant" and message.get("tool_calls"):
-            return ""
-        return "has no content: a text or a list of parts"
-    if isinstance(content, str):
-        return ""
-    if not isinstance(content, list):
-        return f"has {a_type(content)} as its content: a text or a list of parts"
-    if not content or not all(isinstance(part, dict) for part in content):
-        return 'has content that is no list of parts: [{"type": "text", "text": …}]'
-    return ""
 
 
 def without_system(items: Iterable[Prompt], place: Place) -> Iterator[Prompt]:
@@ -138,26 +116,6 @@ def with_systems(items: Iterable[Prompt], systems: Iterable[Prompt], place: Plac
     for item, system in zip(without_system(items, place), systems, strict=True):
         messages = item if isinstance(item, list) else [{"role": "user", "content": item}]
         yield [{"role": "system", "content": system}, *messages]
-
-
-def requests(items: Iterable[object], place: Place, model: str | None, models: set[str]) -> Iterator[Prompt]:
-    """The same whole request lines, asked of `model` if there is one; `models` gathers whom they ask.
-
-    Raises at the first that a batch could not hold: https://console.groq.com/docs/batch
-    """
-    for row, item in enumerate(items):
-        if not isinstance(item, Mapping):
-            raise InputError(f"{place(row)} is {a_type(item)}, not a whole request line, as row 0 is")
-        if fault := _line_fault(item, model):
-            raise InputError(f"{place(row)}: {fault}")
-        body = {**item["body"], "model": model} if model is not None else dict(item["body"])
-        models.add(body["model"])
-        yield Line(item["url"], body)
-
-
-def _line_fault(line: Mapping[str, Any], model: str | None) -> str:
-    """What is wrong with a whole request line, or an empty text."""
-    return ""
 
 
 class Ids:
@@ -197,19 +155,7 @@ class Ids:
 
 def surrogate_error(row: int) -> InputError:
     """The error for a prompt that the JSON encoder refused because of a lone surrogate."""
-    return InputError(
-        f"row {row} holds half a character (a lone surrogate), which cannot be sent: "
-        'text.encode("utf-8", "replace").decode() takes it out'
-    )
-
-
-def encodes(text: str) -> bool:
-    """Whether the text can be written as UTF-8: not so with a lone surrogate."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+    return InputError(f"row {row} {HALF}")
 
 
 def checked_option(text: object, what: str) -> str:
@@ -256,14 +202,6 @@ def quoted(named: str) -> str:
 def short(named: str) -> str:
     """The source as a name in code that the user may type."""
     return "x" if named == "the source" else named
-
-
-def a_type(value: object) -> str:
-    """The value's type with its article: "a dict", "an int"."""
-    if value is None:
-        return "None"
-    name = type(value).__name__
-    return f"an {name}" if name[0] in "aeiouAEIOU" else f"a {name}"
 
 
 def listed(names: Iterable[object], at_most: int = 20) -> str:

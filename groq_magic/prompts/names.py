@@ -11,8 +11,9 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.visitor import NodeTransformer
 
 from groq_magic.errors import InputError
-from groq_magic.prompts.checks import encodes, is_missing, listed, nearest, quoted, sized
+from groq_magic.prompts.checks import is_missing, listed, nearest, quoted, sized
 from groq_magic.prompts.rows import Field
+from groq_magic.prompts.values import encodes
 
 
 def _no_function(value: object) -> object:

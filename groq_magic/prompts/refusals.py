@@ -12,8 +12,10 @@ from types import ModuleType, UnionType
 from typing import Any
 
 from groq_magic.errors import InputError
-from groq_magic.prompts.checks import ROLES, a_type, quoted, short
+from groq_magic.prompts.checks import quoted, short
 from groq_magic.prompts.files import READERS
+from groq_magic.prompts.rules import ROLES
+from groq_magic.prompts.values import a_type
 
 
 def is_message(value: object) -> bool:

@@ -9,7 +9,8 @@ from itertools import compress
 from typing import NamedTuple
 
 from groq_magic.errors import InputError
-from groq_magic.prompts.checks import a_type, is_missing, quoted, rows_place
+from groq_magic.prompts.checks import is_missing, quoted, rows_place
+from groq_magic.prompts.values import a_type
 
 
 class Field(NamedTuple):

@@ -103,4 +103,5 @@ def _raised(exc: Exception, named: str, read: int) -> InputError:
     where = traceback.extract_tb(exc.__traceback__)[-1:]
     at = f", in `{where[0].name}` line {where[0].lineno}" if where else ""
     what = f"{type(exc).__name__}: {said}" if said else type(exc).__name__
-    return InputError(f"{quoted(named)} raised {what} (after {read:,} items{at}); nothing was sent")
+    items = "1 item" if read == 1 else f"{read:,} items"
+    return InputError(f"{quoted(named)} raised {what} (after {items}{at}); nothing was sent")
