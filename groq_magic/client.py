@@ -21,7 +21,7 @@ from groq_magic.keys import Service
 from groq_magic.ledger import new_job_id
 from groq_magic.pipeline import Run
 from groq_magic.prompts import Prompts
-from groq_magic.settings import DEFAULT_MODEL, Settings, body_options
+from groq_magic.settings import DEFAULT_MODEL, Settings, body_options, checked_model
 from groq_magic.view import Observer
 
 
@@ -350,7 +350,7 @@ def retry(answers: Answers, picked: Sequence[int], **changes: Any) -> int:
     if not answers.done or not runs.at_rest(job.job_id):
         raise StillRunning("Not all of it has ended: wait for it, or run its cell again, then retry.")
     model = changes.pop("model", None)
-    fields = body_options(**changes) | ({"model": model} if model else {})
+    fields = body_options(**changes) | ({} if model is None else {"model": checked_model(model)})
     rows, most = runs.read(job), fields.get("max_completion_tokens", 0)
 
     wanted = sorted({rows.first(row) for row in picked})

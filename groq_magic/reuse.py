@@ -20,7 +20,8 @@ from groq_magic import wire
 from groq_magic.answers import Rows
 from groq_magic.job import NEVER_SENT, Job, Loan
 from groq_magic.ledger import Ledger
-from groq_magic.shards import SEVERAL, Cut, Request, cut_again, fingerprint, form_of
+from groq_magic.prompts import rules
+from groq_magic.shards import SEVERAL, Cut, Request, canonical, cut_again, fingerprint, form_of
 
 
 def repeats(job: Job, cuts: Sequence[Cut]) -> Loan | None:
@@ -151,11 +152,13 @@ def body_of(line: bytes) -> bytes:
 def changed(line: bytes, fields: Mapping[str, Any]) -> bytes:
     """The line with other values in some fields of its body, canonical again."""
     body = msgspec.json.decode(body_of(line))
-    if "max_completion_tokens" in fields:
-        body.pop("max_tokens", None)  # the older word for the same
+    for pair in rules.EXCLUSIVE:
+        for old, new in (pair[:2], pair[1::-1]):
+            if fields.get(new) is not None:
+                body.pop(old, None)  # as Groq would refuse the two together
     body |= fields
     head = line[: line.index(_BODY) + len(_BODY)]
-    return head + msgspec.json.encode(body, order="sorted") + b"}\n"
+    return head + canonical(body) + b"}\n"
 
 
 def most_tokens(line: bytes) -> int:

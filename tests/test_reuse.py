@@ -7,6 +7,7 @@ from typing import Any
 
 import filelock
 import httpx
+import numpy as np
 import pytest
 
 from groq_magic import client, ledger, pipeline, prompts, reuse, runs, services
@@ -17,6 +18,7 @@ from groq_magic.errors import InputError, LedgerError, NotSent, StillRunning
 from groq_magic.job import Job, Loan, Snapshot
 from groq_magic.ledger import Ledger
 from groq_magic.settings import Settings
+from groq_magic.shards import Form
 from tests import offline
 from tests.line import (
     CANCEL,
@@ -594,6 +596,45 @@ def test_where_nothing_is_to_be_retried_nothing_is_sent(line: Line) -> None:
     answers = submit(*echoes(2)).wait(WAIT_S)
     assert answers.retry().wait(WAIT_S).texts == numbers(2)
     assert line.count(CREATE) == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"model": 7}, "The model is 7; it is a text"),
+        ({"model": ""}, "The model's name is empty"),
+        ({"model": "m\ud83d"}, "The model's name holds half a character"),
+        ({"extra": {"stream": True}}, "extra: stream is True; "),
+        ({"extra": {"user": b"x"}}, "extra['user'] is bytes"),
+    ],
+)
+def test_a_change_that_cannot_be_sent_is_refused(changes: dict[str, Any], said: str, line: Line) -> None:
+    """What a retry changes is held to the same rules as what was asked at first, and nothing is sent."""
+    answers = submit("[[fail]] x").wait(WAIT_S)
+    with pytest.raises(InputError) as caught:
+        answers.retry(**changes)
+    assert caught.value.message.startswith(said)
+    assert line.count(CREATE) == 1
+
+
+@pytest.mark.parametrize(
+    ("asked", "fields", "found"),
+    [
+        ({"max_tokens": 1}, {"max_completion_tokens": 5}, {"max_completion_tokens": 5}),
+        ({"max_completion_tokens": 1}, {"max_tokens": 5}, {"max_tokens": 5}),
+        ({"include_reasoning": False}, {"reasoning_format": "raw"}, {"reasoning_format": "raw"}),
+        ({"reasoning_format": "raw"}, {"include_reasoning": None},
+         {"reasoning_format": "raw", "include_reasoning": None}),
+        ({"user": "ann", "seed": 1}, {"user": np.str_("bob")}, {"user": "bob", "seed": 1}),
+    ],
+)  # fmt: skip
+def test_a_change_takes_the_place_of_what_excludes_it(
+    asked: dict[str, Any], fields: dict[str, Any], found: dict[str, Any]
+) -> None:
+    """What is changed stands in the canonical body, and of two fields that exclude each other the new one."""
+    form = Form("m", options=asked)
+    line = b'{"custom_id":"a","method":"POST","url":"/v1/chat/completions","body":%b}\n' % form.body("Hi")
+    assert reuse.body_of(reuse.changed(line, fields)) == Form("m", options=found).body("Hi")
 
 
 def test_what_still_runs_cannot_be_retried(line: Line) -> None:
