@@ -1,14 +1,11 @@
-"""The pages tell the truth: README's blocks run, its tables are generated, the notebook plays."""
+"""README tells the truth: its blocks run, its tables are generated."""
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 
-import nbformat
 import pytest
 
 from groq_magic.magics import options
@@ -89,38 +86,3 @@ def test_the_blocks_of_readme_run(tmp_path: Path) -> None:
             "{'ok': 2} Is this review positive or negative? One word.\n\n"
             "The {blue} one is not blue. (2 stars) <Answers 'answers': 0 prompts, completed>\n"
         )
-
-
-@pytest.mark.kernel
-def test_the_demo_plays_the_notebook(tmp_path: Path) -> None:
-    """`groq-magic demo` leaves the executed notebook and a page, with static cards and no dead widget."""
-    env = {key: value for key, value in os.environ.items() if not key.startswith(("GROQ_", "JPY_"))}
-    done = subprocess.run(
-        [sys.executable, "-m", "groq_magic", "demo", "--out", str(tmp_path / "out")],
-        cwd=tmp_path,
-        env=env | {"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=180,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "<Answers 'answers': 6 prompts, completed: 5 ok, 1 failed>" in done.stdout
-    count = re.search(r"<Answers 'explained': ([\d,]+) prompts, completed: \1 ok>", done.stdout)
-    assert count is not None
-    assert int(count[1].replace(",", "")) >= 1000
-    played = nbformat.read(tmp_path / "out" / "01_first_batch.ipynb", as_version=4)
-    outputs = [output for cell in played.cells for output in cell.get("outputs", [])]
-    assert [output for output in outputs if output.output_type == "error"] == []
-    shown = [output["data"] for output in outputs if output.output_type == "display_data"]
-    assert not [data for data in shown if any("widget" in kind for kind in data)]
-    assert sum("completed" in data.get("text/html", "") for data in shown) == 2
-    page = (tmp_path / "out" / "01_first_batch.html").read_text(encoding="utf-8")
-    assert page.count('class="gm-card ') == 2
-
-
-def test_the_notebook_is_committed_without_outputs() -> None:
-    """The first notebook holds only what a person wrote: no outputs, no counts."""
-    cells = nbformat.read(ROOT / "notebooks" / "01_first_batch.ipynb", as_version=4).cells
-    code = [cell for cell in cells if cell.cell_type == "code"]
-    assert code
-    assert [cell for cell in code if cell.outputs or cell.execution_count] == []
