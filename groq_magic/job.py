@@ -193,7 +193,7 @@ class Snapshot:
     go_on: str = ""
     problems: tuple[Problem, ...] = ()
     first_prompt: str = ""
-    first_answers: tuple[tuple[str, str], ...] = ()
+    first_answers: tuple[tuple[int, str, str], ...] = ()
     history: tuple[tuple[float, int], ...] = field(default=())
 
     @property

@@ -185,7 +185,7 @@ class View:
             self._first_prompt = display.prompt_line(display.prompt_of(request), _PROMPT_SHOWN)
         return self._first_prompt
 
-    def _read_first_answers(self) -> tuple[tuple[str, str], ...]:
+    def _read_first_answers(self) -> tuple[tuple[int, str, str], ...]:
         found = []
         for row in islice(self._rows.asked(), _FIRST_ANSWERS):
             try:
@@ -194,7 +194,7 @@ class View:
                 break
             if reply is not None and reply.error is None:
                 asked = display.prompt_line(display.prompt_of(request))
-                found.append((asked, display.shortened(reply.text or "", 200)))
+                found.append((row, asked, display.shortened(reply.text or "", 200)))
         return tuple(found)
 
     def how_far(self, name: str) -> str:

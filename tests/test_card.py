@@ -57,7 +57,7 @@ DONE = replace(
     served=1_000,
     served_failed=0,
     ended_at=AT + 600,
-    first_answers=(("Name a colour.", "Red."), ("Name a fruit.", "A pear.")),
+    first_answers=((0, "Name a colour.", "Red."), (2, "Name a fruit.", "A pear.")),
 )
 PROBLEMS = (
     Problem("json_validate_failed", "Failed to validate JSON.", 2, 7),
@@ -216,7 +216,7 @@ def hostile(snapshot: Snapshot) -> Snapshot:
         stopped=None if snapshot.stopped is None else HOSTILE,
         problems=(Problem(HOSTILE, HOSTILE, 1, 0),) * 7,
         first_prompt=HOSTILE,
-        first_answers=((HOSTILE, HOSTILE),) * 3,
+        first_answers=((0, HOSTILE, HOSTILE),) * 3,
     )
 
 
@@ -243,7 +243,7 @@ def test_the_final_card_reads_well_without_its_styles() -> None:
         "0",
         "Name a colour.",
         "Red.",
-        "1",
+        "2",
         "Name a fruit.",
         "A pear.",
         "2 × json_validate_failed Failed to validate JSON. The first: row 7.",
@@ -412,7 +412,7 @@ def test_the_card_as_text() -> None:
         "2 × json_validate_failed: Failed to validate JSON. (the first: answers[7])",
         "1 × no_reply: The batch completed without a reply to this prompt. (the first: answers[12])",
         "0  Name a colour.  →  Red.",
-        "1  Name a fruit.  →  A pear.",
+        "2  Name a fruit.  →  A pear.",
     ]
     assert "Sending: keep this kernel. The prompts are on their way." in picture.text(SENDING)
 

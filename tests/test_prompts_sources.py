@@ -332,12 +332,13 @@ def test_missing_values_in_an_unused_column_do_not_matter():
     ("source", "column", "said"),
     [
         (pd.DataFrame({"prompt": ["a"], "id": [1]}), "id",
-         "row 0 of `df`: the id in `id` 1 is an int; ids are texts: df['id'].astype(str)"),
+         "row 0 of `df`: the id in `id` 1 is an int; ids are texts: df.astype({'id': str})"),
         (pl.DataFrame({"prompt": ["a"], "id": [1]}), "id",
          "row 0 of `df`: the id in `id` 1 is an int; "
          "ids are texts: df.with_columns(pl.col('id').cast(pl.String))"),
         ([{"prompt": "a", "id": 1}], "id",
-         "row 0 of `df`: the id in `id` 1 is an int; ids are texts: str(row['id'])"),
+         "row 0 of `df`: the id in `id` 1 is an int; "
+         "ids are texts: [{**row, 'id': str(row['id'])} for row in df]"),
         (pd.DataFrame({"prompt": ["a", "b"], "id": ["x", "x"]}), "id",
          "row 1 of `df`: the id in `id` 'x' is that of row 0 too; ids are unique"),
         (pd.DataFrame({"prompt": ["a"], "id": [""]}), "id",

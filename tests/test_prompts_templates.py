@@ -117,6 +117,35 @@ NOTHING = (
             "`df` has: text, Review Text, items, vars, row, index",
         ),
         (
+            "{{ TEXT }}",
+            {},
+            "the template, line 1: `TEXT` is unknown, did you mean `text`?; "
+            "`df` has: text, Review Text, items, vars, row, index",
+        ),
+        (
+            "a\n{{ Review Text }}",
+            {},
+            "the template, line 2: the name of a column that is no single word goes in quotes: "
+            "`{{ row['Review Text'] }}`",
+        ),
+        (
+            "{% if Review Text == 'x' %}{{ text }}{% endif %}",
+            {},
+            "the template, line 1: the name of a column that is no single word goes in quotes: "
+            "`{{ row['Review Text'] }}`",
+        ),
+        (
+            "{{ Review }}",
+            {},
+            "the template, line 1: `Review` is unknown, did you mean `row['Review Text']`?; "
+            "`df` has: text, Review Text, items, vars, row, index",
+        ),
+        (
+            "{{ row['Review Text'] }",
+            {},
+            "the template, line 1: unexpected '}'; `--raw` sends `{{` and `{%` as plain text",
+        ),
+        (
             "{{ tone }}",
             {"variables": {"tone": "kind"}},
             "the template, line 1: `tone` is a variable of the notebook: write `vars.tone`",

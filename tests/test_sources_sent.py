@@ -90,7 +90,7 @@ def test_the_card_counts_what_was_skipped(line: Line) -> None:
     seen = last(answers)
     assert (seen.skipped, seen.prompts, seen.left) == (1, 2, 0)
     assert seen.first_prompt == "[[echo]]a"
-    assert seen.first_answers == (("[[echo]]a", "a"),)
+    assert seen.first_answers == ((1, "[[echo]]a", "a"),)
 
 
 def test_ids_of_skipped_rows_find_them(line: Line) -> None:

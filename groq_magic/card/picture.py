@@ -135,7 +135,7 @@ def static(s: Snapshot) -> str:
     """The card for good: what a saved notebook keeps."""
     rows = "".join(
         f'<tr><td style="width:2em">{n}</td><td>{escape(prompt)}</td><td>{escape(answer)}</td></tr>'
-        for n, (prompt, answer) in enumerate(s.first_answers)
+        for n, prompt, answer in s.first_answers
     )
     table = f"<table><tbody>{rows}</tbody></table>" if rows else ""
     ids = " ".join(f"<code>{escape(found)}</code>" for found in s.batch_ids[:3])
@@ -162,7 +162,7 @@ def text(s: Snapshot) -> str:
     problems = () if s.phase == "not_sent" else s.problems[:5]  # there, what stands above says it all
     lines += [f"{p.count:,} × {p.code}: {p.message} (the first: {s.name}[{p.row}])" for p in problems]
     if s.done:
-        lines += [f"{n}  {prompt}  →  {answer}" for n, (prompt, answer) in enumerate(s.first_answers)]
+        lines += [f"{n}  {prompt}  →  {answer}" for n, prompt, answer in s.first_answers]
     return "\n".join(lines)
 
 

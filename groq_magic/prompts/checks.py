@@ -210,10 +210,11 @@ def listed(names: Iterable[object], at_most: int = 20) -> str:
     return ", ".join(shown[:at_most]) + (", …" if len(shown) > at_most else "")
 
 
-def nearest(name: object, known: Iterable[object]) -> str:
-    """ ", did you mean `x`?" for the known name that is most alike, or an empty text."""
-    found = difflib.get_close_matches(str(name), [str(one) for one in known], 1)
-    return f", did you mean `{found[0]}`?" if found else ""
+def nearest(name: object, known: Iterable[object], written: Callable[[object], str] = str) -> str:
+    """ ", did you mean `x`?" for the known name that is most alike, as it is written, or an empty text."""
+    names = {str(one).casefold(): one for one in known}
+    found = difflib.get_close_matches(str(name).casefold(), names, 1)
+    return f", did you mean `{written(names[found[0]])}`?" if found else ""
 
 
 def missing_values(rows: Sequence[int]) -> str:

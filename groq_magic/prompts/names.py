@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import FunctionType, ModuleType
@@ -62,10 +63,28 @@ class Scope:
         """The error for a name that no row has: the nearest one, and all there are."""
         if name in self.variables:
             return InputError(f"{where}: `{name}` is a variable of the notebook: write `vars.{name}`")
-        near = nearest(name, [*self.columns, *self.plain])
-        return InputError(
-            f"{where}: `{name}` is unknown{near}; {self.source} has: {listed([*self.columns, *self.plain])}"
-        )
+        known = [*self.columns, *self.plain]
+        begins = re.compile(rf"{re.escape(str(name))}\W")
+        begun = [column for column in self.columns if begins.match(str(column))]
+        near = f", did you mean `{_in_row(begun[0])}`?" if begun else nearest(name, known, _in_row)
+        return InputError(f"{where}: `{name}` is unknown{near}; {self.source} has: {listed(known)}")
+
+    def odd_name(self, text: str, what: str) -> InputError | None:
+        """The error for a column that stands in a template's marks although its name is no word of Jinja's."""
+        for column in map(str, self.columns):
+            bare = re.compile(rf"\{{[{{%][^{{}}'\"]*?(?<!\w){re.escape(column)}(?!\w)")
+            if not column.isidentifier() and (found := bare.search(text)):
+                line = text.count("\n", 0, found.end()) + 1
+                return InputError(
+                    f"{what}, line {line}: the name of a column that is no single word goes in quotes: "
+                    f"`{{{{ {_in_row(column)} }}}}`"
+                )
+        return None
+
+
+def _in_row(column: object) -> str:
+    """How a column is written in a template."""
+    return str(column) if str(column).isidentifier() else f"row[{column!r}]"
 
 
 class Flat(NodeTransformer):

@@ -160,7 +160,7 @@ def of_records(source: Sequence[object], named: str, start: int = 0) -> Rows:
         plain={"row": lambda: iter(records)},
         frame=source,
         dropping="[row for row in {source} if row.get({column!r}) is not None]",
-        casting="str(row[{column!r}])",
+        casting="[{{**row, {column!r}: str(row[{column!r}])}} for row in {source}]",
     )
 
 

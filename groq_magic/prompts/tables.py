@@ -120,7 +120,7 @@ def _words(frame: nw.DataFrame[Any]) -> tuple[str, str]:
         return "{source}.drop_nulls({column!r})", "{source}.with_columns(pl.col({column!r}).cast(pl.String))"
     if frame.implementation.is_pyarrow():
         return '{source}.filter(pc.is_valid(pc.field("{column}")))', '{source}["{column}"].cast(pa.string())'
-    return "{source}.dropna(subset=[{column!r}])", "{source}[{column!r}].astype(str)"
+    return "{source}.dropna(subset=[{column!r}])", "{source}.astype({{{column!r}: str}})"
 
 
 def _batches(series: nw.Series[Any]) -> Iterator[object]:

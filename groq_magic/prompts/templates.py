@@ -103,7 +103,10 @@ def _bounded(chunks: Iterable[str]) -> str:
 
 def for_rows(text: str, scope: Scope, what: str = "the template") -> Template:
     """The template compiled for the rows of a scope. Unknown names raise, with the nearest one."""
-    tree = parse(text, what)
+    try:
+        tree = parse(text, what)
+    except InputError as exc:
+        raise (scope.odd_name(text, what) or exc) from exc
     own = assigned(tree)
     flat = Flat(tree, scope, own, what)
     tree = flat.visit(tree)
