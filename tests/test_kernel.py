@@ -84,6 +84,16 @@ def test_an_interrupt_stops_only_the_waiting(kernel: Kernel) -> None:
     assert kernel.run(ALL_THERE).stdout == "3 True\n"
 
 
+def test_an_interrupted_wait_says_what_goes_on(kernel: Kernel) -> None:
+    """`%groq wait` that is interrupted says in one line that the batch goes on."""
+    submit(ready(kernel))
+    kernel.run("import _thread\nanswers.while_waiting = _thread.interrupt_main")
+    (error,) = kernel.run("%groq wait answers").errors
+    assert plain("\n".join(error["traceback"])) == (
+        "KeyboardInterrupt: only the waiting has stopped; the batch goes on. Again: %groq wait answers"
+    )
+
+
 def test_a_mistake_is_answered_in_one_paragraph_and_stops_run_all(kernel: Kernel, tmp_path: Path) -> None:
     """A bad cell ends in one `error` output without a traceback, binds nothing, and no queued cell runs."""
     ready(kernel)

@@ -87,6 +87,7 @@ def test_an_interrupt_while_reading_leaves_nothing_behind(kernel: Kernel, source
     (stopped,) = kernel.wait_for([reading], timeout=15)
     assert stopped.status == "error"
     assert [error["ename"] for error in stopped.errors] == ["KeyboardInterrupt"]
+    assert error_of(stopped) == "KeyboardInterrupt: nothing was sent, and `answers` is as it was."
     after = kernel.run(KEPT)
     assert after.stdout == "False 0\n", after.errors
     done = kernel.run(

@@ -12,7 +12,7 @@ from groq_magic.answers import Answers
 from groq_magic.client import Plan
 from groq_magic.errors import InputError
 from groq_magic.magics import options
-from groq_magic.magics.progress import Progress
+from groq_magic.magics.progress import Progress, interrupt
 from groq_magic.prompts import Prompts
 from groq_magic.settings import Settings, body_options
 
@@ -55,7 +55,9 @@ def run(magics: GroqMagics, line: str, cell: str | None) -> Answers | None:
         if name is not None:
             magics.ip.user_ns[name] = answers
 
-    with Progress(live=getattr(magics.ip, "kernel", None) is not None) as progress:
+    untouched = f"nothing was sent, and `{name}` is as it was" if name else "nothing was sent"
+    live = getattr(magics.ip, "kernel", None) is not None
+    with interrupt(f"{untouched}."), Progress(live=live) as progress:
         asked = _prompts(parsed, cell, magics, settings.options or (), progress)
         if given.get("dry_run"):
             print(_planned(client.plan(asked, settings, progress)))  # noqa: T201
@@ -63,8 +65,14 @@ def run(magics: GroqMagics, line: str, cell: str | None) -> Answers | None:
         answers = client.send(asked, settings, name=name or "", bind=bind, tick=progress)
     show(magics, answers, plain=bool(given.get("plain")))
     if given.get("wait"):
-        answers.wait()
+        wait(answers)
     return answers if name is None else None
+
+
+def wait(answers: Answers, timeout: float | None = None) -> None:
+    """Waits for the end, in a cell; an interrupt stops only the waiting, and says so."""
+    with interrupt(f"only the waiting has stopped; the batch goes on. Again: %groq wait {answers.name}"):
+        answers.wait(timeout)
 
 
 def _joined(line: str, cell: str | None) -> tuple[str, str | None]:

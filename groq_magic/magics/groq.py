@@ -58,7 +58,7 @@ def _wait(magics: GroqMagics, words: list[str]) -> None:
                 f"--timeout takes seconds, not {given!r}: %groq wait NAME --timeout 60"
             ) from None
         words = words[:at] + words[at + 2 :]
-    _held(magics, words, "wait").wait(timeout)
+    batch.wait(_held(magics, words, "wait"), timeout)
 
 
 def _cancel(magics: GroqMagics, words: list[str]) -> None:

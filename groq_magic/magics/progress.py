@@ -1,14 +1,26 @@
-"""Progress: how many prompts were read so far, once that takes more than a second."""
+"""Progress: how many prompts were read, once that takes more than a second; what an interrupt stops."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Self
 
 from IPython.display import display
 
 _AFTER_S = 1.0
 _EVERY_S = 0.5
+
+
+@contextmanager
+def interrupt(means: str) -> Iterator[None]:
+    """An interrupt in here is shown as one line, which says what it means, in place of our own frames."""
+    try:
+        yield
+    except KeyboardInterrupt as exc:
+        exc._render_traceback_ = lambda: [f"KeyboardInterrupt: {means}"]  # type: ignore[attr-defined]  # IPython's hook
+        raise
 
 
 class Progress:

@@ -70,7 +70,7 @@ class Scope:
         return InputError(f"{where}: `{name}` is unknown{near}; {self.source} has: {listed(known)}")
 
     def odd_name(self, text: str, what: str) -> InputError | None:
-        """The error for a column that stands in a template's marks although its name is no word of Jinja's."""
+        """The error for a column that stands in marks although its name is no word of Jinja's."""
         for column in map(str, self.columns):
             bare = re.compile(rf"\{{[{{%][^{{}}'\"]*?(?<!\w){re.escape(column)}(?!\w)")
             if not column.isidentifier() and (found := bare.search(text)):
