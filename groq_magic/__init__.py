@@ -14,7 +14,7 @@ The map, from the top floor down; imports only go down:
 
     __main__    the command line: demo, sandbox
     demo        plays the first notebook in a kernel of its own
-    magics/     the IPython edge: %%groq_batch, %groq; one table of options
+    magics/     the IPython edge: %%groq_batch, %groq; one table of options; Tab
     card/       what is seen: picture (Snapshot → HTML), widget (live), line (terminal)
     client      submit, attach, batches: the same without magics
     listing     every batch that the ledger or the service knows

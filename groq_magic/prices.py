@@ -14,6 +14,11 @@ _ON_DEMAND = {
 _BATCH_SHARE = 0.5
 
 
+def models() -> tuple[str, ...]:
+    """The models whose price is known: those that can be named without asking Groq."""
+    return tuple(_ON_DEMAND)
+
+
 def batch_cost(model: str, prompt_tokens: int, completion_tokens: int) -> float | None:
     """USD that these tokens cost in a batch, cached input not taken off; None for a model without a price."""
     if model not in _ON_DEMAND:

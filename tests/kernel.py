@@ -171,7 +171,7 @@ class Kernel:
         self.published = Published()
         self._env = {**clean_environment(home), "JPY_SESSION_NAME": str(self.work / notebook)}
         self._log = home / "kernel.log"
-        self._replies: dict[str, tuple[str, float]] = {}
+        self._replies: dict[str, tuple[Mapping[str, Any], float]] = {}
         self._stop = threading.Event()
 
     def __enter__(self) -> Self:
@@ -238,6 +238,13 @@ class Kernel:
     def run(self, code: str, timeout: float = 60) -> Result:
         """Runs one cell to its end."""
         return self.wait_for([self.send(code)], timeout)[0]
+
+    def complete(self, cell: str, cursor: int | None = None) -> tuple[list[str], str]:
+        """What Tab offers in a cell (at its end, or at a place in it), and the text that it would replace."""
+        msg_id = self._client.complete(cell, cursor)
+        self._wait_for_reply(msg_id, timeout=60)
+        said = self._replies[msg_id][0]
+        return said["matches"], cell[said["cursor_start"] : said["cursor_end"]]
 
     def interrupt(self) -> None:
         """What the stop button does."""
@@ -332,8 +339,9 @@ class Kernel:
                 reply = self._client.shell_channel.get_msg(timeout=min(left, 0.5))
             except Empty:
                 continue
-            self._replies[reply["parent_header"]["msg_id"]] = (reply["content"]["status"], time.monotonic())
-        return self._replies[msg_id]
+            self._replies[reply["parent_header"]["msg_id"]] = (reply["content"], time.monotonic())
+        content, replied_at = self._replies[msg_id]
+        return str(content["status"]), replied_at
 
     def _heard(self, msg_id: str, kind: str) -> bool:
         return any(m.parent == msg_id and m.type == kind for m in self.published.messages)

@@ -1,11 +1,14 @@
 """The IPython edge: `%%groq_batch` and `%groq`. What they do: `batch`, `groq`; what can be typed: `options`.
 
+What Tab offers: `completion`, which asks `cursor` where it is and `variables` what there is.
+
 Errors become one paragraph here and only here: `submit()` keeps its traceback.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import traitlets
@@ -15,7 +18,7 @@ from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class
 from groq_magic import runs
 from groq_magic.answers import Answers
 from groq_magic.errors import GroqMagicError
-from groq_magic.magics import batch, groq, options
+from groq_magic.magics import batch, completion, groq, options
 from groq_magic.prompts import MAX_PROMPTS
 from groq_magic.settings import DEFAULT_MODEL
 from groq_magic.shards import MAX_LINES
@@ -40,6 +43,7 @@ class GroqMagics(Magics):
         super().__init__(shell)
         self.ip = shell  # `shell`, as Magics declares it, might be None
         self.beside: list[Answers] = []
+        self.tab = completion.matcher(shell)
 
     @no_var_expand
     @line_cell_magic
@@ -82,6 +86,7 @@ def load(shell: InteractiveShell) -> None:
     _loaded = GroqMagics(shell)
     shell.register_magics(_loaded)
     shell.events.register("pre_run_cell", _loaded.next_cell)
+    shell.Completer.custom_matchers.append(_loaded.tab)
     if said := groq.greeting():
         print(said)  # noqa: T201 (one line, in the cell that loads)
 
@@ -92,6 +97,8 @@ def unload(shell: InteractiveShell) -> None:
     if _loaded is None:
         return
     shell.events.unregister("pre_run_cell", _loaded.next_cell)
+    with suppress(ValueError):  # somebody has replaced the list
+        shell.Completer.custom_matchers.remove(_loaded.tab)
     for kind, names in _loaded.magics.items():
         for name in names:
             shell.magics_manager.magics[kind].pop(name, None)

@@ -1,6 +1,6 @@
 """The one table of what can be typed: the options of `groq_batch` and the verbs of `%groq`.
 
-Parsing, `--help` and the README's table are all read from `OPTIONS` and `VERBS`.
+Parsing, `--help`, Tab and the README's table are all read from `OPTIONS` and `VERBS`.
 The line is literal: nothing is expanded, quotes around a value are taken off, and only `@name` (a
 variable's value) and the expressions of `--from` and `--extra` are evaluated, by the caller's `evaluate`,
 after the whole line was understood.
