@@ -35,15 +35,13 @@ ROWS = [{"prompt": f"hi {n}", "n": n} for n in range(3)]
 
 
 class Told(list):
-    """What an Answers is to a source: a sequence that has a table, and batches."""
-
-    batch_ids = ()
+    """What an Answers is to a source: a sequence that says what it is as one."""
 
     def __init__(self, rows):
         super().__init__(object() for _ in rows)
         self._rows = rows
 
-    def to_dicts(self):
+    def as_source(self):
         """The table."""
         return self._rows
 

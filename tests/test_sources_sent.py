@@ -279,6 +279,20 @@ def test_the_answers_of_one_batch_are_the_rows_of_the_next(line: Line) -> None:
     assert third.texts == ["aa!?"]
 
 
+@pytest.mark.parametrize(
+    "make", [pd.DataFrame, pl.DataFrame, lambda rows: pl.DataFrame(rows).to_arrow(), list]
+)
+def test_tables_stay_what_they_are_from_batch_to_batch(line: Line, make: Any) -> None:
+    """Types and the index come through a chain of batches; missing counts stay whole numbers."""
+    first = ask(make([{"say": "a", "n": 1}, {"say": None, "n": 2}]), template=ECHO, missing="skip")
+    second = ask(first, template="[[echo]]{{ say }}!", missing="skip")
+    assert type(second._frame) is type(make([{"say": "a", "n": 1}]))
+    assert [row["n"] for row in second.to_dicts()] == [1, 2]
+    assert [row["prompt_tokens"] for row in second.to_polars().to_dicts()][1] is None
+    indexed = pd.DataFrame({"say": ["a", "b"]}, index=["x", "y"])
+    assert ask(ask(indexed, template=ECHO)[1:], template=ECHO).to_pandas().index.tolist() == ["y"]
+
+
 def test_answers_that_are_not_there_yet_are_no_source(line: Line) -> None:
     """A batch under way says how far it is and what to type."""
     line.on(POLL, *[EARLIER] * 10_000)

@@ -323,6 +323,11 @@ class Answers(Sequence[Answer]):
         self._check("The table", partial)
         return frames.to_arrow(self)
 
+    def as_source(self) -> object:
+        """What the next batch has of this one, as `--from`: a table like the source's, or a list of dicts."""
+        self._check("The table")
+        return frames.as_source(self)
+
     def __repr__(self) -> str:
         return display.status_line(self)
 

@@ -140,6 +140,17 @@ def to_arrow(answers: Answers) -> pyarrow.Table:
     return given
 
 
+def as_source(answers: Answers) -> object:
+    """The table that is like the source: a frame of its library with its index, or a list of dicts."""
+    if isinstance(answers._frame, File | list | None):
+        return dicts(answers)
+    from narwhals import dependencies as known
+
+    if known.is_polars_dataframe(answers._frame):
+        return to_polars(answers)
+    return to_arrow(answers) if known.is_pyarrow_table(answers._frame) else to_pandas(answers)
+
+
 def _arrow_of(rows: list[dict[str, Any]], pa: Any) -> Any:
     names = dict.fromkeys(str(name) for row in rows for name in row)
     try:

@@ -30,7 +30,8 @@ class Kind:
 
     One of three: `read` gives the rows of a source that is here as a whole; `becomes` another source in its
     place; `pieces` sources one after the other, each read by its own kind. `items` says what one item is:
-    "text", "conversation", "row" or "request". `names` is what a template may use, in words.
+    "text", "conversation", "row" or "request". `names` is what a template may use, in words. `endless`: it
+    may have no end. `stands_in`: what can be typed of what it becomes can be typed of it, too.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Kind:
     becomes: Callable[[Any, str], object] | None = None
     pieces: Callable[[Any, str, streams.Tick], Iterator[Any]] | None = None
     endless: bool = False
+    stands_in: bool = True
 
 
 def _is_text(item: object) -> bool:
@@ -77,7 +79,7 @@ def _is_list_of_requests(source: object, first: object, named: str) -> bool:
 
 def _is_answers(source: object, first: object, named: str) -> bool:
     """An Answers, which stands above this module: known by what it can do."""
-    return isinstance(source, Sequence) and hasattr(source, "to_dicts") and hasattr(source, "batch_ids")
+    return hasattr(source, "as_source")
 
 
 def _is_array(source: Any, first: object, named: str) -> bool:
@@ -125,7 +127,8 @@ KINDS: tuple[Kind, ...] = (
          _is_list_of_requests, "request", "nothing: sent as it is", read=reading.of_requests),
     Kind("a list of rows (dicts)", '[{"text": "Say hi"}]', _is_sequence_of(reading.is_record),
          "row", "the keys, row, index", read=reading.of_records),
-    Kind("an Answers", "answers", _is_answers, "row", "its columns, row, index", read=reading.of_answers),
+    Kind("an Answers", "answers", _is_answers, names="its columns, row, index",
+         becomes=lambda answers, named: answers.as_source(), stands_in=False),
     Kind("a file (.jsonl, .csv, .parquet, .txt)", '"reviews.csv"', _is((File, Path)),
          pieces=lambda file, named, tick: (file if isinstance(file, File) else File(file)).pieces()),
     Kind("a Series of texts", 'df["text"]', _narwhals("is_series"),
@@ -133,7 +136,7 @@ KINDS: tuple[Kind, ...] = (
     Kind("a pandas, Polars or Arrow table", "df", _narwhals("is_table"),
          "row", "the columns, row, index", read=_table("of_table")),
     Kind("a lazy frame", 'pl.scan_csv("reviews.csv")', _narwhals("is_lazy"), becomes=_table("collected")),
-    Kind("an awaitable", "fetch_rows()", _is(Awaitable), becomes=streams.awaited),
+    Kind("an awaitable", "fetch_rows()", _is(Awaitable), becomes=streams.awaited, stands_in=False),
     Kind("an asynchronous generator", "rows_of(client)", _is(AsyncIterable),
          pieces=streams.of_async, endless=True),
     Kind("an array of texts", 'df["text"].unique()', _is_array, becomes=_as_list),

@@ -164,12 +164,6 @@ def of_records(source: Sequence[object], named: str, start: int = 0) -> Rows:
     )
 
 
-def of_answers(source: object, named: str, start: int = 0) -> Rows:
-    """The rows of an Answers: the columns of its table. Raises StillRunning before its end."""
-    to_dicts: Callable[[], Sequence[object]] = source.to_dicts  # type: ignore[attr-defined]  # as was probed
-    return replace(of_records(to_dicts(), named, start), dropping="")
-
-
 def of_requests(source: Sequence[object], named: str, start: int = 0) -> Rows:
     """The rows of a list of whole request lines."""
     ids = [line.get("custom_id") if isinstance(line, Mapping) else None for line in source]

@@ -101,12 +101,14 @@ def understand(
     max_prompts: int = MAX_PROMPTS,
 ) -> Understood:
     """The source's kind and its first rows. Raises one line on what to type for what holds no prompts."""
-    kind = kind_of(source, named, templated)
+    kind, stands_in = kind_of(source, named, templated), True
     while kind.becomes is not None:
+        stands_in = stands_in and kind.stands_in
         source = kind.becomes(source, named)
         kind = kind_of(source, named, templated)
     if kind.read is not None:
         rows = kind.read(source, named, 0)
+        rows = rows if stands_in else replace(rows, dropping="", casting="")
         if not rows.count:
             raise refusals.refusal(source, named, "is empty: there is nothing to send")
         return Understood(kind, kind.items, rows)
