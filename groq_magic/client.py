@@ -82,7 +82,9 @@ def submit(
     Raises InputError, KeyMissing, LedgerError. https://console.groq.com/docs/batch
     """
     options = body_options(temperature=temperature, max_tokens=max_tokens, extra=extra)
-    settings = Settings(model or DEFAULT_MODEL, window, options, take=take, samples=samples, unique=unique)
+    settings = Settings(
+        DEFAULT_MODEL if model is None else model, window, options, take=take, samples=samples, unique=unique
+    )
     asked = prompts.from_source(
         source,
         template=template,
@@ -125,8 +127,30 @@ def send(
     if not new and runs.at_rest(job.job_id) and runs.some_unanswered(job.job_id):
         rows = runs.read(job)
         asked_now = _ask_again(job, rows, rows.unanswered())
-    met = replace(_met(job, asked_now, new=new), repeats=repeats)
-    return carry(job, name, frame=asked.frame, service=lambda: where, met=met, new=new, bind=bind)
+    held: list[Answers] = []
+
+    def held_by_whoever_asked(answers: Answers) -> None:
+        held.append(answers)
+        bind(answers)
+
+    try:
+        met = replace(_met(job, asked_now, new=new), repeats=repeats)
+        return carry(
+            job, name, frame=asked.frame, service=lambda: where, met=met, new=new, bind=held_by_whoever_asked
+        )
+    except BaseException:
+        if new and not held:  # an interrupt at the last moment: nobody has it, so nothing of it stays
+            _take_back(job.job_id)
+        raise
+
+
+def _take_back(job_id: str) -> None:
+    """Removes a job that was just put down and that nobody has begun to carry or to borrow from."""
+    book = ledger.current()
+    with book.submitting():
+        if not book.borrowers(job_id) and not runs.locked(job_id):
+            runs.drop(job_id)
+            book.forget(job_id)
 
 
 def _cut(asked: Prompts, settings: Settings, folder: Path, tick: Callable[[int], None]) -> list[shards.Cut]:
@@ -239,7 +263,8 @@ def _met(job: Job, asked_now: int, *, new: bool) -> Met:
     book = ledger.current()
     if not new:
         sent = all(shard.batch_id or shard.state == "withdrawn" for shard in book.shards(job.job_id))
-        return Met(job.prompts - asked_now, job.created_at, again=asked_now) if sent else Met()
+        reused = job.prompts - len(book.skipped(job.job_id)) - asked_now
+        return Met(reused, job.created_at, again=asked_now) if sent else Met()
     loans = [(len(loan.rows), book.job(loan.lender).created_at) for loan in book.loans(job.job_id)]
     return Met(sum(n for n, _ in loans), min(at for _, at in loans)) if loans else Met()
 

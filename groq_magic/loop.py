@@ -92,7 +92,8 @@ def run_here(awaitable: Awaitable[T]) -> T:
 
 def _resting() -> asyncio.AbstractEventLoop:
     """The loop of a thread on which none is running: IPython's in a terminal, else one of our own."""
-    if helpers := sys.modules.get("IPython.core.async_helpers"):
+    helpers = sys.modules.get("IPython.core.async_helpers")
+    if helpers and threading.current_thread() is threading.main_thread():
         ipythons: asyncio.AbstractEventLoop = helpers.get_asyncio_loop()
         return ipythons
     if getattr(_here, "loop", None) is None:

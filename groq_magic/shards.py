@@ -12,7 +12,8 @@ from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from itertools import chain, islice
+from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -187,6 +188,7 @@ def cut(
         limit = min(SCOUT_LINES, max_lines) if cutter.many() else max_lines
         while cutter.one(limit):
             limit = max_lines
+    cutter.tell()
     if not cutter.done:
         raise InputError("Every row misses a value that is used, so all would be skipped: nothing was sent.")
     return cutter.done
@@ -289,12 +291,12 @@ class _Cutter:
         self._aside: BinaryIO | None = None
 
     def many(self) -> bool:
-        """Whether there are so many rows that the first shard is to be a small one."""
-        if self._count is not None:
-            return self._count * self._samples >= SCOUT_FROM
-        first = list(islice(self._items, SCOUT_FROM))
-        self._items = chain(first, self._items)
-        return len(first) == SCOUT_FROM
+        """Whether there are, or may be, so many rows that the first shard is to be a small one."""
+        return self._count is None or self._count * self._samples >= SCOUT_FROM
+
+    def tell(self) -> None:
+        """Tells how many prompts were cut."""
+        self._tick(self._row // self._samples)
 
     def one(self, max_lines: int) -> bool:
         """Writes one shard; False when there was nothing left to write."""
@@ -415,7 +417,12 @@ def _around(endpoint: str) -> tuple[bytes, bytes]:
 def form_of(endpoint: str, body: Mapping[str, Any]) -> str:
     """The form that a whole request has: what it shares with those that differ in their messages alone."""
     options = {key: value for key, value in body.items() if key not in ("model", "messages")}
-    return Form(str(body.get("model")), options=options, endpoint=endpoint).key
+    return _form_of(endpoint, str(body.get("model")), _encode(options))
+
+
+@lru_cache(maxsize=1_024)
+def _form_of(endpoint: str, model: str, options: bytes) -> str:
+    return Form(model, options=msgspec.json.decode(options), endpoint=endpoint).key
 
 
 def _sampled(ids: Iterable[str], samples: int) -> Iterator[str]:

@@ -64,7 +64,7 @@ BAD = {
     "nothing was "
     "sent",
     "--from endless()": "`endless()` gave more than 5,000 prompts: is it endless? If it is not: "
-    "`%config GroqMagics.max_prompts = 50000`. Nothing was sent",
+    "`%config GroqMagics.max_prompts = 50000`, or `submit(…, max_prompts=…)`. Nothing was sent",
     "--from mixed()": "row 1 of `mixed()` is a dict, not a text, as row 0 is",
     "--from ['a', 7]": "row 1 of `['a', 7]` is an int, not a text: `str(x)` makes one",
     "--from ['a', b'b']": "row 1 of `['a', b'b']` is bytes, not a text: `.decode()` makes one",

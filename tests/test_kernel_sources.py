@@ -128,7 +128,7 @@ def test_mistakes_in_sources_are_answered_in_one_paragraph(kernel: Kernel) -> No
         "half()": "InputError: `half()` raised OSError: cut (after 1 item, in `half` line 3); nothing was "
         "sent",
         "endless()": "InputError: `endless()` gave more than 3,000 prompts: is it endless? If it is not: "
-        "`%config GroqMagics.max_prompts = 30000`. Nothing was sent",
+        "`%config GroqMagics.max_prompts = 30000`, or `submit(…, max_prompts=…)`. Nothing was sent",
         '"reviews.csv"': f"InputError: no file `reviews.csv` in {kernel.work}",
         '"half()"': f"InputError: no file `half()` in {kernel.work}; a Python expression stands without "
         "quotes: --from half()",

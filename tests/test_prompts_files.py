@@ -57,6 +57,7 @@ def jsonl(*values: object) -> bytes:
         ("a.CSV", b"\xef\xbb\xbfprompt;lang\r\nhi, you;en\r\n\r\n", "{{ prompt }}{{ lang }}", ["hi, youen"]),
         ("a.csv", b'a\tb\nx\t"y\nz"\n', "{{ a }}{{ row['b'] }}", ["xy\nz"]),
         ("a.csv", b",prompt\n0,hi\n", "{{ row['Unnamed: 0'] }} {{ prompt }}", ["0 hi"]),
+        ("a.csv", b'\n \n"last, first";prompt\nx;hi\n', None, ["hi"]),
         ("a.csv", b"prompt\n" + b"x" * 200_000, None, ["x" * 200_000]),
         ("a.txt", "hi\r\n\n  bye \u2028 bye\n".encode(), None, ["hi", "bye \u2028 bye"]),
         ("a.txt", b"\xef\xbb\xbfhi", "Say {{ item }} {{ index }}", ["Say hi 0"]),

@@ -9,6 +9,7 @@ import sys
 import tracemalloc
 from collections import namedtuple
 from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
@@ -25,10 +26,11 @@ import pytest
 
 from groq_magic import loop
 from groq_magic.errors import InputError, StillRunning
-from groq_magic.prompts import Skipped, from_source
+from groq_magic.prompts import Line, Skipped, from_source
 from groq_magic.prompts.files import PIECE
 from groq_magic.prompts.kinds import KINDS
 from groq_magic.prompts.sources import understand
+from groq_magic.wire import CHAT
 
 TALK = [{"role": "user", "content": "hi"}]
 ROWS = [{"prompt": f"hi {n}", "n": n} for n in range(3)]
@@ -103,7 +105,7 @@ def test_every_kind_of_source_is_in_the_tables_of_this_file():
     assert {kind.name for kind in KINDS} == {*WAYS, *PLAIN, *SENT_AS_THEY_ARE, files}
 
 
-BODY = {"model": "m", "messages": TALK}
+BODY = {"model": "m", "messages": [{"role": "user", "content": "Say hi"}]}
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
@@ -116,13 +118,21 @@ def test_the_example_of_every_kind_can_be_sent(kind, tmp_path, monkeypatch):
     names = {"df": frame, "pl": pl, "lines": ["Say hi"], "body": BODY, "client": rows, "rows_of": arows}
     names |= {"fetch_rows": lambda: fetched(rows), "answers": Told(rows)}
     names |= {"reader": pa.table(frame).to_reader()}
+    # What can be read once only is made anew.
+    sources = {
+        "an awaitable": lambda: fetched(rows),
+        "an asynchronous generator": lambda: arows(rows),
+        "an Arrow stream": lambda: pa.table(frame).to_reader(),
+        "a generator or another iterable": lambda: (line for line in names["lines"]),
+    }
     source = eval(kind.example, names)
     source = Path(source) if isinstance(source, str) else source
-    understood = understand(source, "df", templated=True)
+    understood = understand(source, "df", ExitStack(), templated=True)
     assert understood.kind is kind or kind.becomes is not None
+    source = again() if callable(again := sources.get(kind.name)) else source
     template = {"row": "{{ text }}", "text": "{{ item }}"}.get(understood.items)
-    again = source if understood.whole and kind.becomes is None else None
-    assert again is None or list(from_source(source, template=template).items)
+    found = list(from_source(source, template=template).items)
+    assert found[0] in ("Say hi", [{"role": "user", "content": "Say hi"}], Line(CHAT, BODY))
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -211,6 +221,31 @@ def early() -> Iterator[str]:
     raise StillRunning("wait")
 
 
+def torn() -> pa.RecordBatchReader:
+    """An Arrow stream that fails half-way."""
+    whole = pa.RecordBatch.from_pylist([{"prompt": "a"}])
+
+    def batches():
+        yield whole
+        raise OSError("cut")
+
+    return pa.RecordBatchReader.from_batches(whole.schema, batches())
+
+
+class Unready:
+    """An asynchronous source that fails before its first item."""
+
+    def __aiter__(self):
+        raise OSError("not yet")
+
+
+@dataclass
+class Columned:
+    """A row with a field of this name."""
+
+    columns: str
+
+
 def _line(function) -> int:
     """Where a function of this file raises."""
     return function.__code__.co_firstlineno + 3
@@ -234,7 +269,14 @@ SKIP = "or leave their rows unsent: `--missing skip`"
         (lambda: iter([*["hi"] * PIECE, {"prompt": "hi"}]), {},
          "row 1,000 of `df` is a dict, not a text, as row 0 is"),
         (lambda: iter([*ROWS * PIECE, "hi"]), {}, "row 3,000 of `df` is a str, not a dict as row 0 is"),
-        (lambda: iter(TALK), {}, "`df` is one conversation: wrap it: [df]"),
+        (lambda: iter(TALK), {},
+         "`df` gives messages, not conversations: one list of messages for each prompt"),
+        (lambda: iter(["a"] * 9), {"max_prompts": 8}, "`df` gave more than 8 prompts: is it endless? "),
+        (lambda: iter([pd.DataFrame({"prompt": ["a"]}), pd.DataFrame({"text": ["b"]})]), {},
+         "row 1 of `df`: this table lacks the column `prompt`"),
+        (torn, {}, "`df` raised OSError: cut (after 1 item, in "),
+        (Unready, {}, "`df` raised OSError: not yet (after 0 items, in `__aiter__` line "),
+        (lambda: iter([pl.LazyFrame(ROWS)]), {}, "row 0 of `df` is a LazyFrame, not a prompt: "),
         (lambda: iter([7]), {}, "row 0 of `df` is an int"),
         (broken, {}, "`df` raised OSError: the line is cut (after 1 item, in `broken` line "
          f"{_line(broken)}); nothing was sent"),
@@ -243,7 +285,7 @@ SKIP = "or leave their rows unsent: `--missing skip`"
         (lost, {}, "`df` raised KeyError: 'rows' (after 0 items, in `lost` line "
          f"{_line(lost) - 1}); nothing was sent"),
         (boundless, {"max_prompts": 2_500}, "`df` gave more than 2,500 prompts: is it endless? If it is not: "
-         "`%config GroqMagics.max_prompts = 25000`. Nothing was sent"),
+         "`%config GroqMagics.max_prompts = 25000`, or `submit(…, max_prompts=…)`. Nothing was sent"),
         (lambda: iter([*ROWS, {"n": 1}]), {},
          f"column `prompt` of `df` has 1 missing value (row 3): fill them; {SKIP}"),
         (lambda: iter(["hi", None]), {}, f"`df` has 1 missing value (row 1): fill them; {SKIP}"),
@@ -309,11 +351,29 @@ def test_a_stream_that_is_not_read_to_its_end_is_closed():
     assert list(rows) == []
 
 
-def test_a_stream_is_held_one_piece_at_a_time():
+def test_a_stream_that_is_refused_at_its_beginning_is_closed():
+    """Sent again, it does not begin with its second piece: nothing would be said of the rows before."""
+    rows = ({"prompt": None if n == 3 else "hi"} for n in range(2 * PIECE))
+    try:
+        read(rows)
+    except InputError as exc:
+        kept = exc  # as IPython and debuggers do, with all its frames
+    assert "1 missing value" in kept.message
+    assert refusal(rows, missing="skip").startswith("`df` gives nothing to send: it is empty, or was read")
+
+
+def test_a_stream_that_was_read_to_its_end_is_left_open():
+    """A cursor or a connection that was drained is still the user's."""
+    cursor = sqlite_rows()
+    assert read(cursor) == ["hi"]
+    assert cursor.execute("SELECT 1").fetchone()[0] == 1
+
+
+def test_a_stream_is_held_one_piece_at_a_time(tmp_path):
     """A long generator of long texts takes little memory."""
     tracemalloc.start()
-    for _ in from_source("x" * 10_000 + str(n) for n in range(20 * PIECE)).items:
-        pass
+    asked = from_source("x" * 10_000 + str(n) for n in range(20 * PIECE))
+    shards.cut(asked, shards.Form("m"), tmp_path)
     gc.collect()
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
@@ -376,13 +436,17 @@ def test_an_interrupt_cancels_what_is_awaited():
     async def rows():
         try:
             yield "hi"
-            raise KeyboardInterrupt
+            await asyncio.sleep(60)
         finally:
-            ended.append(True)
+            ended.append(asyncio.current_task().cancelling())
 
+    def stop():
+        raise KeyboardInterrupt
+
+    loop._resting().call_later(0.2, stop)
     with pytest.raises(KeyboardInterrupt):
         read(rows())
-    assert ended == [True]
+    assert ended == [1]
 
 
 def test_the_reader_is_told_how_many_items_have_come():
@@ -400,7 +464,7 @@ def test_an_answers_gives_its_table():
     assert list(found.items) == ["x: Yes", Skipped("answer")]
     said = f"column `answer` of `df` has 1 missing value (row 1): fill them; {SKIP}"
     assert refusal(first, template="{{ answer }}") == said
-    assert understand(first, "first", templated=True).first.example() == "Classify: {{ answer }}"
+    assert understand(first, "first", ExitStack(), templated=True).first.example() == "Classify: {{ answer }}"
 
 
 Pair = namedtuple("Pair", "prompt n")
@@ -426,6 +490,7 @@ def sqlite_rows():
     [
         lambda: [Pair("hi", 7)],
         lambda: [Record("hi", 7)],
+        lambda: iter([Record("hi", 7)]),
         lambda: [pydantic.create_model("Model", prompt=str, n=int)(prompt="hi", n=7)],
         sqlite_rows,
         lambda: pd.DataFrame({"prompt": ["hi"], "n": [7]}).itertuples(),
@@ -441,6 +506,11 @@ def test_rows_come_in_whatever_a_notebook_has(source):
     """Named tuples, dataclasses, models, databases, readers, and frames of every library Narwhals knows."""
     assert read(source(), template="{{ n }} {{ prompt }}") == ["7 hi"]
     assert read(source()) == ["hi"]
+
+
+def test_rows_may_have_a_field_called_columns():
+    """A row is no table for that."""
+    assert read(iter([Columned("a"), Columned("b")]), template="{{ columns }}") == ["a", "b"]
 
 
 class Loader:

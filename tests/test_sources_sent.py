@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from groq_magic import client, ledger, runs, shards
 from groq_magic.answers import Answers
+from groq_magic.card import picture
 from groq_magic.errors import InputError, StillRunning
 from groq_magic.job import SEVERAL_MODELS
 from tests.line import EARLIER, POLL, WAIT_S, Line, ends, forget, last, line, pauses, sent
@@ -87,6 +88,7 @@ def test_rows_that_miss_a_value_are_answers_too(line: Line) -> None:
 def test_the_card_counts_what_was_skipped(line: Line) -> None:
     """Its bar is full although rows were skipped, and the first prompt is one that was sent."""
     answers = ask([None, "[[echo]]a"], missing="skip")
+    assert "0 are" not in picture.text(last(ask([None, "[[echo]]a"], missing="skip")))
     seen = last(answers)
     assert (seen.skipped, seen.prompts, seen.left) == (1, 2, 0)
     assert seen.first_prompt == "[[echo]]a"
@@ -159,6 +161,20 @@ def test_a_source_all_of_whose_rows_would_be_skipped_is_refused(line: Line) -> N
 # --- streams --------------------------------------------------------------------------------------------
 
 
+def test_an_interrupt_at_the_last_moment_leaves_nothing(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A submission that was just put down and that nobody holds is taken back."""
+
+    def stop(*args: object, **how: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(client, "_met", stop)
+        with pytest.raises(KeyboardInterrupt):
+            client.submit(["[[echo]]a"])
+    assert ledger.current().jobs() == []
+    assert submit(["[[echo]]a"]) == ["a"]
+
+
 def test_an_interrupt_while_reading_leaves_nothing(line: Line) -> None:
     """Nothing is put down, nothing is sent, no file stays, and the generator cannot go on half-way."""
 
@@ -187,12 +203,13 @@ def test_a_generator_is_the_same_submission_as_its_list(line: Line) -> None:
     assert asked == [shards.SCOUT_LINES, shards.SCOUT_FROM - shards.SCOUT_LINES]
 
 
-def test_a_generator_shorter_than_many_is_one_file(line: Line) -> None:
-    """Without knowing its length beforehand, a short stream is cut as a short list is."""
+def test_a_generator_of_unknown_length_begins_with_a_small_file(line: Line) -> None:
+    """It may be long, so the first answers come early; a list of the same is the same submission."""
+    rows = [f"[[echo]]{n}" for n in range(shards.SCOUT_LINES + 1)]
     asked = sent(line)
-    answers = ask(f"[[echo]]{n}" for n in range(shards.SCOUT_FROM - 1))
-    assert len(answers) == shards.SCOUT_FROM - 1
-    assert asked == [shards.SCOUT_FROM - 1]
+    answers = ask(iter(rows))
+    assert asked == [shards.SCOUT_LINES, 1]
+    assert ask(rows).job_id == answers.job_id
 
 
 def test_a_stream_has_ids_and_samples(line: Line) -> None:
@@ -220,6 +237,30 @@ def test_rows_and_queries_give_their_columns_back(line: Line, make: Any) -> None
     assert answers.to_arrow().column_names[:4] == COLUMNS
     assert [row["answer"] for row in answers.to_dicts()] == ["a", "b"]
     assert answers[1:].to_dicts()[0]["n"] == 2
+
+
+@pytest.mark.parametrize("make", [list, iter, pl.DataFrame, pd.DataFrame, pl.LazyFrame])
+def test_images_are_the_same_request_from_every_source(line: Line, make: Any) -> None:
+    """Frames fill what a part lacks; that is neither sent nor paid for twice."""
+    picture = {"type": "image_url", "image_url": {"url": "https://example.org/cat.png"}}
+    talk = [{"role": "user", "content": [{"type": "text", "text": "[[echo]]a cat"}, picture]}]
+    first = ask([talk])
+    asked = sent(line)
+    assert ask(make([{"messages": talk}])).texts == first.texts
+    assert asked == []
+
+
+def test_rows_without_the_same_keys_name_their_columns_alike(line: Line) -> None:
+    """A column of the source that some rows lack is never taken for ours in them."""
+    answers = ask([{"say": "a", "answer": "old"}, {"say": "b"}], template=ECHO)
+    assert [row["answer_answer"] for row in answers.to_dicts()] == ["a", "b"]
+    assert "answer" not in answers.to_dicts()[1]
+
+
+def test_columns_may_be_numbers(line: Line) -> None:
+    """Keys that are no texts become columns, with their values."""
+    answers = ask([{1: "a"}], template="[[echo]]{{ row[1] }}")
+    assert answers.to_arrow()["1"].to_pylist() == answers.to_polars()["1"].to_list() == ["a"]
 
 
 def test_rows_are_out_of_reach_of_what_is_done_to_the_list(line: Line) -> None:

@@ -38,7 +38,10 @@ _ADDED = ("answer", "answer_status", "answer_error", "answer_finish", "prompt_to
 
 
 def kept(frame: object | None) -> object | None:
-    """The source table, out of reach of what is done to the user's own later; its data is not copied."""
+    """The source table, out of reach of what is done to the user's own later; its data is not copied.
+
+    Of a list of rows the list is copied, and not its rows.
+    """
     if frame is None or isinstance(frame, File):
         return frame
     if isinstance(frame, Sequence):
@@ -73,7 +76,8 @@ def dicts(answers: Answers) -> list[dict[str, Any]]:
         asked = [{"id": answer.custom_id, "prompt": answer.prompt} for answer in answers]
     else:
         asked = source if isinstance(source, list) else source.rows(named=True)
-    return [given | _renamed(row, given) for given, row in zip(asked, rows, strict=True)]
+    taken = dict.fromkeys(key for given in asked for key in given)  # of all rows: a row may lack some
+    return [given | _renamed(row, taken) for given, row in zip(asked, rows, strict=True)]
 
 
 def to_pandas(answers: Answers) -> pandas.DataFrame:
@@ -104,7 +108,8 @@ def to_polars(answers: Answers) -> polars.DataFrame:
     if source is None:
         given = pl.DataFrame()
     elif isinstance(source, list):  # values of several types in a column become texts
-        given = pl.DataFrame(source, infer_schema_length=None, strict=False)
+        rows = [{str(key): value for key, value in row.items()} for row in source]
+        given = pl.DataFrame(rows, infer_schema_length=None, strict=False)
     else:
         given = source.to_polars()
     columns = [
@@ -152,9 +157,9 @@ def as_source(answers: Answers) -> object:
 
 
 def _arrow_of(rows: list[dict[str, Any]], pa: Any) -> Any:
-    names = dict.fromkeys(str(name) for row in rows for name in row)
+    names = dict.fromkeys(name for row in rows for name in row)
     try:
-        return pa.table({name: pa.array([row.get(name) for row in rows]) for name in names})
+        return pa.table({str(name): pa.array([row.get(name) for row in rows]) for name in names})
     except pa.ArrowException as exc:
         said = f"The rows hold values of several types in one column, which Arrow does not: {exc}"
         raise InputError(
@@ -217,6 +222,3 @@ def _free(name: str, used: set[str]) -> str:
     while name in used:
         name += "_answer"
     return name
-
-
-__all__: Sequence[str] = ("dicts", "to_arrow", "to_pandas", "to_polars")

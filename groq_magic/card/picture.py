@@ -220,13 +220,14 @@ def _reused(s: Snapshot) -> str:
     if s.not_resent:
         return f"What has no answer could not be asked again. {s.not_resent}"
     if s.again:
-        kept = f"; the other {s.prompts - s.again:,} stay as they are" if s.again < s.prompts else ""
+        others = s.prompts - s.skipped - s.again
+        kept = f"; the other {others:,} stay as they are" if others else ""
         so_far = f" ({s.again_done:,} done so far)" if s.again_done and not s.done else ""
         return f"{s.again:,} {'is' if s.again == 1 else 'are'} asked again{so_far}{kept}."
     if s.reused_from is None:
         return ""
     asked = f"asked for on {_when(s.reused_from or s.created_at)}"
-    if s.reused >= s.prompts:
+    if s.reused >= s.prompts - s.skipped:
         return f"{asked[:1].upper()}{asked[1:]}; not sent again."
     left = s.prompts - s.reused - s.shared - s.skipped
     them, verb = f"the {s.prompts:,} answers" if s.samples > 1 else "them", "is" if left == 1 else "are"
@@ -236,7 +237,7 @@ def _reused(s: Snapshot) -> str:
 def _repeats(s: Snapshot) -> str:
     if s.shared:
         return f"{s.shared:,} share the answer of an equal one."
-    if not s.repeats or s.reused >= s.prompts:
+    if not s.repeats or s.reused >= s.prompts - s.skipped:
         return ""
     what = "1 prompt repeats another" if s.repeats == 1 else f"{s.repeats:,} prompts repeat others"
     return f"{what}: --unique sends equal ones once."

@@ -51,18 +51,29 @@ def run(magics: GroqMagics, line: str, cell: str | None) -> Answers | None:
         unique=bool(given.get("unique")),
     )
 
+    bound: list[Answers] = []
+
     def bind(answers: Answers) -> None:
+        bound.append(answers)
         if name is not None:
             magics.ip.user_ns[name] = answers
 
-    untouched = f"nothing was sent, and `{name}` is as it was" if name else "nothing was sent"
+    def stopped() -> str:
+        if bound:
+            return "the prompts are put down and on their way; run the cell again to watch them."
+        return f"nothing was sent, and `{name}` is as it was." if name else "nothing was sent."
+
     live = getattr(magics.ip, "kernel", None) is not None
-    with interrupt(f"{untouched}."), Progress(live=live) as progress:
-        asked = _prompts(parsed, cell, magics, settings.options or (), progress)
+    with interrupt(stopped):
+        with Progress(live=live) as progress:
+            asked = _prompts(parsed, cell, magics, settings.options or (), progress)
+            if given.get("dry_run"):
+                plan = client.plan(asked, settings, progress)
+            else:
+                answers = client.send(asked, settings, name=name or "", bind=bind, tick=progress)
         if given.get("dry_run"):
-            print(_planned(client.plan(asked, settings, progress)))  # noqa: T201
+            print(_planned(plan))  # noqa: T201
             return None
-        answers = client.send(asked, settings, name=name or "", bind=bind, tick=progress)
     show(magics, answers, plain=bool(given.get("plain")))
     if given.get("wait"):
         wait(answers)
@@ -71,7 +82,8 @@ def run(magics: GroqMagics, line: str, cell: str | None) -> Answers | None:
 
 def wait(answers: Answers, timeout: float | None = None) -> None:
     """Waits for the end, in a cell; an interrupt stops only the waiting, and says so."""
-    with interrupt(f"only the waiting has stopped; the batch goes on. Again: %groq wait {answers.name}"):
+    go_on = f"only the waiting has stopped; the batch goes on. Again: %groq wait {answers.name}"
+    with interrupt(lambda: go_on):
         answers.wait(timeout)
 
 

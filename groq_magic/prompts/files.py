@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Generator, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from groq_magic.prompts.checks import nearest, quoted
 PIECE = 1_000
 """Items that are held at a time."""
 
+_QUOTED = re.compile(r'"[^"]*"')
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -23,7 +25,7 @@ class File:
     """A file that prompts come from; its columns can be read again, to stand beside the answers."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path.expanduser()
+        self.path = path.expanduser().absolute()
         self.named = str(path)
         _check(self.path, self.named)
         self._read = READERS[self.path.suffix.lower()]
@@ -33,7 +35,7 @@ class File:
         found = self.path.stat()
         return found.st_size, found.st_mtime_ns
 
-    def pieces(self) -> Iterator[Any]:
+    def pieces(self) -> Generator[Any]:
         """Lists of texts, conversations, rows or request lines; of .parquet Arrow tables.
 
         Raises InputError, with the line where it cannot be read.
@@ -129,12 +131,12 @@ def _csv(path: Path, said: str) -> Iterator[list[object]]:
 
     def rows() -> Iterator[object]:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            first = file.readline()
+            first = next((line for line in file if not line.isspace()), "")
             file.seek(0)
-            parts = max(",;\t", key=first.count)
+            parts = max(",;\t", key=_QUOTED.sub("", first).count)
             reader = csv.reader(file, delimiter=parts, strict=True)
             try:
-                header = _header(next(reader, []), said)
+                header = _header(next(filter(None, reader), []), said)
                 for cells in reader:
                     if len(cells) != len(header):
                         if not cells:

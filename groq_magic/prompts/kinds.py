@@ -8,6 +8,7 @@ from collections.abc import (
     Awaitable,
     Callable,
     Coroutine,
+    Generator,
     Iterable,
     Iterator,
     Mapping,
@@ -31,7 +32,8 @@ class Kind:
     One of three: `read` gives the rows of a source that is here as a whole; `becomes` another source in its
     place; `pieces` sources one after the other, each read by its own kind. `items` says what one item is:
     "text", "conversation", "row" or "request". `names` is what a template may use, in words. `endless`: it
-    may have no end. `stands_in`: what can be typed of what it becomes can be typed of it, too.
+    may have no end. `stands_in`: what can be typed of what it becomes can be typed of it, too. `of_tables`:
+    a piece of this kind is a table.
     """
 
     name: str
@@ -40,10 +42,11 @@ class Kind:
     items: Literal["text", "conversation", "row", "request", "its own"] = "its own"
     names: str = ""
     read: Callable[[Any, str, int], Rows] | None = None
-    becomes: Callable[[Any, str], object] | None = None
-    pieces: Callable[[Any, str, streams.Tick], Iterator[Any]] | None = None
+    becomes: Callable[[Any, str, streams.Tick], object] | None = None
+    pieces: Callable[[Any, str, streams.Tick], Generator[Any]] | None = None
     endless: bool = False
     stands_in: bool = True
+    of_tables: bool = False
 
 
 def _is_text(item: object) -> bool:
@@ -72,9 +75,9 @@ def _is_iterable(source: object, first: object, named: str) -> bool:
 
 
 def _is_list_of_requests(source: object, first: object, named: str) -> bool:
-    return (
-        isinstance(source, Sequence) and isinstance(first, Mapping) and {"custom_id", "body"} <= first.keys()
-    )
+    if not isinstance(source, Sequence) or not isinstance(first, Mapping):
+        return False
+    return isinstance(first.get("body"), Mapping) and ("custom_id" in first or "url" in first)
 
 
 def _is_answers(source: object, first: object, named: str) -> bool:
@@ -88,7 +91,7 @@ def _is_array(source: Any, first: object, named: str) -> bool:
     return shaped or (hasattr(source, "to_pylist") and hasattr(source, "__arrow_c_array__"))
 
 
-def _as_list(source: Any, named: str) -> object:
+def _as_list(source: Any, named: str, tick: streams.Tick) -> object:
     return source.tolist() if hasattr(source, "tolist") else source.to_pylist()
 
 
@@ -128,32 +131,36 @@ KINDS: tuple[Kind, ...] = (
     Kind("a list of rows (dicts)", '[{"text": "Say hi"}]', _is_sequence_of(reading.is_record),
          "row", "the keys, row, index", read=reading.of_records),
     Kind("an Answers", "answers", _is_answers, names="its columns, row, index",
-         becomes=lambda answers, named: answers.as_source(), stands_in=False),
+         becomes=lambda answers, named, tick: answers.as_source(), stands_in=False),
     Kind("a file (.jsonl, .csv, .parquet, .txt)", '"reviews.csv"', _is((File, Path)),
          pieces=lambda file, named, tick: (file if isinstance(file, File) else File(file)).pieces()),
     Kind("a Series of texts", 'df["text"]', _narwhals("is_series"),
          "text", "item, index", read=_table("of_series")),
     Kind("a pandas, Polars or Arrow table", "df", _narwhals("is_table"),
-         "row", "the columns, row, index", read=_table("of_table")),
-    Kind("a lazy frame", 'pl.scan_csv("reviews.csv")', _narwhals("is_lazy"), becomes=_table("collected")),
+         "row", "the columns, row, index", read=_table("of_table"), of_tables=True),
+    Kind("a lazy frame", 'pl.scan_csv("reviews.csv")', _narwhals("is_lazy"),
+         becomes=lambda source, named, tick: _table("collected")(source, named), stands_in=False),
     Kind("an awaitable", "fetch_rows()", _is(Awaitable), becomes=streams.awaited, stands_in=False),
     Kind("an asynchronous generator", "rows_of(client)", _is(AsyncIterable),
          pieces=streams.of_async, endless=True),
     Kind("an array of texts", 'df["text"].unique()', _is_array, becomes=_as_list),
     Kind("an Arrow stream", "reader", _is_arrow_stream,
-         pieces=lambda source, named, tick: _table("streamed")(source, named), endless=True),
+         pieces=lambda source, named, tick: streams.of_tables(_table("streamed")(source), named),
+         endless=True),
     Kind("a generator or another iterable", "(line for line in lines)", _is_iterable,
          pieces=streams.of_iterable, endless=True),
 )  # fmt: skip
 """The first that fits is taken. A new source is a row here."""
 
 
-def kind_of(source: Any, named: str, templated: bool) -> Kind:
-    """The source's kind. Raises for what is none."""
+def kind_of(source: Any, named: str, templated: bool, *, of_stream: bool = False) -> Kind:
+    """The kind of a source, or of a piece of a stream. Raises for what is none."""
     first = first_of(source)
     refusals.check(source, first, named)
     if isinstance(source, Sequence) and refusals.is_message(first) and not templated:
-        raise refusals.refusal(source, named, "is one conversation: wrap it: [{named}]")
+        stream = "gives messages, not conversations: one list of messages for each prompt"
+        whole = "is one conversation: wrap it: [{named}]"
+        raise refusals.refusal(source, named, stream if of_stream else whole)
     for kind in KINDS:
         if kind.fits(source, first, named):
             return kind

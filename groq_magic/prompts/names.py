@@ -6,8 +6,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import FunctionType, ModuleType
+from typing import Any
 
 from jinja2 import StrictUndefined, TemplateSyntaxError, Undefined, meta, nodes
+from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.visitor import NodeTransformer
 
@@ -15,6 +17,11 @@ from groq_magic.errors import InputError
 from groq_magic.prompts.checks import is_missing, listed, nearest, quoted, sized
 from groq_magic.prompts.rows import Field
 from groq_magic.prompts.values import encodes
+
+LIMIT = 10_000_000
+"""Characters that one filled template may have."""
+
+_PADDING = ("center", "ljust", "rjust", "zfill", "expandtabs")
 
 
 def _no_function(value: object) -> object:
@@ -24,7 +31,35 @@ def _no_function(value: object) -> object:
     return value
 
 
-ENVIRONMENT = ImmutableSandboxedEnvironment(
+class _Environment(ImmutableSandboxedEnvironment):
+    """Sandboxed, and bounded before the fact where one step alone could fill the memory."""
+
+    intercepted_binops = frozenset(["*", "**"])
+
+    def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
+        """`*` of a text or list, and `**`, within the limit."""
+        if operator == "*":
+            for many, times in ((left, right), (right, left)):
+                if (
+                    isinstance(many, str | list | tuple)
+                    and isinstance(times, int)
+                    and len(many) * times > LIMIT
+                ):
+                    raise OverflowError(f"`*` would make more than {LIMIT:,} characters or items")
+        elif isinstance(left, int) and isinstance(right, int) and left.bit_length() * right > LIMIT:
+            raise OverflowError(f"`**` would make a number of more than {LIMIT:,} bits")
+        return super().call_binop(context, operator, left, right)
+
+    def call(self, context: Context, called: Any, /, *args: Any, **kwargs: Any) -> Any:
+        """Any call but those that pad a text beyond the limit."""
+        if getattr(called, "__name__", "") in _PADDING and any(
+            isinstance(arg, int) and arg > LIMIT for arg in args
+        ):
+            raise OverflowError(f"`{called.__name__}` would make more than {LIMIT:,} characters")
+        return super().call(context, called, *args, **kwargs)
+
+
+ENVIRONMENT = _Environment(
     undefined=StrictUndefined,
     finalize=_no_function,
     autoescape=False,

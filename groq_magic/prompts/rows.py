@@ -103,7 +103,6 @@ def of_values(values: Sequence[object], named: str, start: int = 0) -> Rows:
         range(start, start + len(values)),
         plain={"item": lambda: iter(values)},
         missing=lambda field: _missing(values if field == ITEM else ()),
-        dropping="[x for x in {source} if x is not None]",
     )
 
 
@@ -115,7 +114,6 @@ def of_dict(source: Mapping[object, object], named: str, start: int = 0) -> Rows
         plain={"item": lambda: iter(source.values()), "id": lambda: iter(source)},
         missing=lambda field: _missing(source.values() if field == ITEM else ()),
         ids=source.keys(),
-        dropping="{{k: v for k, v in {source}.items() if v is not None}}",
         casting="{{str(k): v for k, v in {source}.items()}}",
     )
 
@@ -159,7 +157,6 @@ def of_records(source: Sequence[object], named: str, start: int = 0) -> Rows:
         missing=lambda field: _missing(record.get(field.column) for record in records),
         plain={"row": lambda: iter(records)},
         frame=source,
-        dropping="[row for row in {source} if row.get({column!r}) is not None]",
         casting="[{{**row, {column!r}: str(row[{column!r}])}} for row in {source}]",
     )
 

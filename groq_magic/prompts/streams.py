@@ -6,7 +6,7 @@ A piece is a source of its own, a list or a table, small enough to be held as a 
 from __future__ import annotations
 
 import traceback
-from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Generator, Iterable, Iterator
 from contextlib import suppress
 from itertools import islice
 from typing import Any
@@ -20,12 +20,13 @@ Tick = Callable[[int], None]
 """Is told how many items were read so far."""
 
 
-def of_iterable(source: Iterable[object], named: str, tick: Tick) -> Iterator[Any]:
+def of_iterable(source: Iterable[object], named: str, tick: Tick) -> Generator[Any]:
     """Lists of its items. A table that it gives (`pd.read_csv(…, chunksize=…)`) is a piece by itself.
 
-    What it raises becomes an InputError that says where. Abandoned, it is closed: it cannot be gone on with.
+    What it raises becomes an InputError that says where. An iterator that is abandoned half-way is closed: it
+    cannot be gone on with.
     """
-    read, items = 0, iter(list[object]())
+    read, items, table = 0, iter(list[object]()), False
     try:
         while True:
             piece: list[object] = []
@@ -34,7 +35,7 @@ def of_iterable(source: Iterable[object], named: str, tick: Tick) -> Iterator[An
                 for item in islice(items, PIECE):
                     piece.append(item)
                     tick(read + len(piece))
-                    if hasattr(item, "columns"):
+                    if table := _is_table(item, named):
                         break
             except GroqMagicError:
                 raise
@@ -43,18 +44,43 @@ def of_iterable(source: Iterable[object], named: str, tick: Tick) -> Iterator[An
             if not piece:
                 return
             read += len(piece)
-            yield piece[0] if hasattr(piece[-1], "columns") and len(piece) == 1 else piece
-    finally:
-        if close := getattr(source, "close", None):
+            yield piece[0] if table and len(piece) == 1 else piece
+    except BaseException:
+        if items is source and (close := getattr(source, "close", None)):
             with suppress(Exception):
                 close()
+        raise
 
 
-def of_async(source: AsyncIterable[object], named: str, tick: Tick) -> Iterator[list[object]]:
+def _is_table(item: object, named: str) -> bool:
+    if not hasattr(type(item), "columns"):
+        return False
+    from groq_magic.prompts import tables
+
+    return tables.is_table(item, named)
+
+
+def of_tables(tables: Iterator[Any], named: str) -> Generator[Any]:
+    """The same tables. What reading them raises becomes an InputError."""
+    read = 0
+    try:
+        for table in tables:
+            read += len(table)
+            yield table
+    except GroqMagicError:
+        raise
+    except Exception as exc:
+        raise _raised(exc, named, read) from exc
+
+
+def of_async(source: AsyncIterable[object], named: str, tick: Tick) -> Generator[list[object]]:
     """Lists of its items, drained on this thread's own loop, the notebook's."""
-    items, read = aiter(source), 0
+    read = 0
+    items: AsyncIterator[object] | None = None
 
     async def some(piece: list[object]) -> None:
+        nonlocal items
+        items = aiter(source) if items is None else items
         with suppress(StopAsyncIteration):
             while len(piece) < PIECE:
                 piece.append(await anext(items))
@@ -78,7 +104,7 @@ def of_async(source: AsyncIterable[object], named: str, tick: Tick) -> Iterator[
             loop.run_here(close())
 
 
-def awaited(source: Awaitable[object], named: str) -> object:
+def awaited(source: Awaitable[object], named: str, tick: Tick) -> object:
     """What an awaitable comes to, on this thread's own loop."""
     return _drained(source, named)
 

@@ -5,7 +5,7 @@ This module imports Narwhals, and is imported only where a source is no list and
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import narwhals as nw
@@ -56,14 +56,12 @@ def collected(source: object, named: str) -> object:
         raise InputError(f"{quoted(named)} fails when it is run: {type(exc).__name__}: {said}") from exc
 
 
-def streamed(source: object, named: str) -> Iterator[object]:
+def streamed(source: object) -> Iterator[object]:
     """An Arrow stream, one small table after the other."""
     try:
         import pyarrow as pa
     except ModuleNotFoundError as exc:
-        raise InputError(
-            f"{quoted(named)} is an Arrow stream, which takes pyarrow: pip install pyarrow"
-        ) from exc
+        raise InputError("an Arrow stream takes pyarrow: pip install pyarrow") from exc
 
     reader = pa.RecordBatchReader.from_stream(source)
     for batch in reader:
@@ -119,7 +117,7 @@ def _words(frame: nw.DataFrame[Any]) -> tuple[str, str]:
     if frame.implementation.is_polars():
         return "{source}.drop_nulls({column!r})", "{source}.with_columns(pl.col({column!r}).cast(pl.String))"
     if frame.implementation.is_pyarrow():
-        return '{source}.filter(pc.is_valid(pc.field("{column}")))', '{source}["{column}"].cast(pa.string())'
+        return '{source}.filter(pc.is_valid(pc.field("{column}")))', ""
     return "{source}.dropna(subset=[{column!r}])", "{source}.astype({{{column!r}: str}})"
 
 
@@ -137,14 +135,9 @@ def _missing(series: nw.Series[Any]) -> Sequence[int]:
 
 
 def _without_nones(messages: Any) -> object:
-    """A list of messages as Python writes it: frames hold arrays, and fill the keys that a message lacks."""
-    to_list: Callable[[], object] | None = getattr(messages, "tolist", None)
-    listed_messages = to_list() if to_list is not None else messages
-    if not isinstance(listed_messages, list):
-        return listed_messages
-    return [
-        {key: value for key, value in message.items() if value is not None}
-        if isinstance(message, dict)
-        else message
-        for message in listed_messages
-    ]
+    """Messages as Python writes them: frames hold arrays, and fill the keys that a message or part lacks."""
+    if hasattr(messages, "tolist"):
+        messages = messages.tolist()
+    if isinstance(messages, dict):
+        return {key: _without_nones(value) for key, value in messages.items() if value is not None}
+    return [_without_nones(each) for each in messages] if isinstance(messages, list) else messages

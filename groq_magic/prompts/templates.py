@@ -20,6 +20,7 @@ from groq_magic.prompts.checks import Place, is_missing, listed, nearest, sized
 from groq_magic.prompts.names import (
     ENVIRONMENT,
     GLOBALS,
+    LIMIT,
     Flat,
     Scope,
     asked,
@@ -28,9 +29,6 @@ from groq_magic.prompts.names import (
     syntax_error,
 )
 from groq_magic.prompts.rows import Field
-
-LIMIT = 10_000_000
-"""Characters that one filled template may have."""
 
 _REPEATS = (nodes.For, nodes.Macro, nodes.CallBlock)
 
