@@ -288,6 +288,7 @@ def test_the_name_may_be_one_that_holds_answers(notebook: Notebook) -> None:
     assert notebook.offers("%%groq_batch ‸") == ["found", "answers", *FLAGS]
     assert notebook.offers("%%groq_batch a‸") == ["answers"]
     assert notebook.offers("%groq_batch --from df f‸") == ["found"]
+    assert notebook.offers("%groq_batch --from 'a b'.split() f‸") == ["found"]
     assert notebook.offers("%groq_batch x f‸") == []
     assert notebook.offers("%groq_batch f‸ x") == []
     assert notebook.offers("%groq_batch f‸ound --raw") == ["found"]
@@ -455,6 +456,7 @@ def test_in_a_template_only_names_complete(notebook: Notebook, typed: str) -> No
         ("series", ["item", "index", "vars."]),
         ("nowhere", ["row", "item", "index", "vars."]),
         ("'reviews.csv'", ["row", "item", "index", "vars."]),
+        (r"'C:\Users\me.csv'", ["row", "item", "index", "vars."]),
         ("make()", ["row", "item", "index", "vars."]),
         ("df + df", ["row", "item", "index", "vars."]),
         ("odd", ["row", "vars", "index"]),
@@ -720,7 +722,17 @@ def test_no_cursor_upsets_tab(one_shell: InteractiveShell, offset: int, line: in
 
 
 @pytest.mark.parametrize(
-    "begins", ["(" * 400, "-" * 4000, "a" * 10**6, "--from " * 700, "a --b " * 800, "'\\" * 2000]
+    "begins",
+    [
+        "(" * 400,
+        "-" * 4000,
+        "a" * 10**6,
+        "--from " * 700,
+        "( --b " * 800,
+        "( --b " * 8000,
+        "'\\" * 50_000,
+        "\\\n" * 50_000,
+    ],
 )
 def test_a_monster_is_answered_at_once(one_shell: InteractiveShell, begins: str) -> None:
     """Nested, repeated or endless text costs no more than a second."""
@@ -728,6 +740,7 @@ def test_a_monster_is_answered_at_once(one_shell: InteractiveShell, begins: str)
         f"%groq_batch --from {begins}",
         f"%%groq_batch --from df\n{{{{ {begins}",
         f"%groq_batch {begins} --m",
+        f"%%groq_batch --from {begins}\n{{{{ te",
     ):
         began = time.perf_counter()
         completion._result(context(text, len(text)), one_shell)

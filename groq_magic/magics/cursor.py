@@ -69,16 +69,15 @@ class Place:
 
 def place(text: str, offset: int) -> Place | None:
     """What is typed at a cell's place `offset`; None where it is none of our magics, or nothing of ours."""
-    text, offset = text.replace("\r", " "), max(0, min(offset, len(text)))
     if cell := _CELL.match(text):
         header = _line_end(text, cell.end())
         if offset > header:
             return in_text(text[header + 1 : offset], _header(text[cell.end() : header]))
         return _on_line(text[cell.end() : offset], text[offset:header], of_batch())
     start = text.rfind("\n", 0, offset) + 1
-    while text.endswith("\\\n", 0, start) and offset - start <= LONGEST:
+    while text.endswith("\\\n", 0, start):
         start = text.rfind("\n", 0, start - 1) + 1
-    if offset - start > LONGEST or not (line := _LINE.match(_joined(text[start:offset]))):
+    if not (line := _LINE.match(_joined(text[start:offset]))):
         return None
     typed, after = text[start + line.end() : offset], text[offset : _line_end(text, offset)]
     return _on_line(typed, after, of_batch()) if line[1] == "groq_batch" else _after_groq(typed, after)
