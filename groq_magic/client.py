@@ -30,6 +30,7 @@ class Plan:
     """What would be sent: `tokens` is a rough count of the prompts', four characters each.
 
     `reused` rows were asked before; `repeats` share the answer of an equal one; `skipped` miss a value.
+    The source may be `used_up` by looking.
     """
 
     prompts: int
@@ -43,6 +44,7 @@ class Plan:
     reused: int = 0
     repeats: int = 0
     skipped: int = 0
+    used_up: bool = False
 
 
 # --- submitting --------------------------------------------------------------------------------------
@@ -433,6 +435,7 @@ def plan(asked: Prompts, settings: Settings, tick: Callable[[int], None] = lambd
         reused=reused,
         repeats=repeats,
         skipped=skipped,
+        used_up=not asked.again,
     )
 
 

@@ -58,6 +58,19 @@ BAD = {
     "--from 'a prompt'.strip()": "`'a prompt'.strip()` is one text: put it in a list: ['a prompt'.strip()]",
     "--from talk": "`talk` is one conversation: wrap it: [talk]",
     "--from talk[0]": "`talk[0]` is one message: write [[talk[0]]] for one conversation",
+    "--from reviews.csv": "--from reviews.csv: name 'reviews' is not defined; a file goes in quotes: --from "
+    '"reviews.csv"',
+    "--from await df": "--from await df: leave out `await`, it is awaited for you",
+    "--from df --template template": "--template template: `template` is a variable: its value is --template "
+    '@template; the word itself: --template "template"',
+    "--from df --template @template --system $tone": "--system $tone: `tone` is a variable: its value "
+    "is --system "
+    '@tone; the word itself: --system "$tone"',
+    "--from df --template '{{ df.text }}'": "the template, line 1: `df` is the source itself, whose "
+    "columns go by "
+    "their names: `{{ text }}`",
+    "df2 --from df": "two names, answers and df2: as the source: `--from df2`; a text with spaces goes "
+    "in quotes",
     "--from nowhere": "--from nowhere: name 'nowhere' is not defined",
     "--from df.loc[9]": "--from df.loc[9]: KeyError: 9",
     "--from half()": "`half()` raised OSError: the line is cut (after 1 item, in `half` line 11); "
@@ -110,8 +123,8 @@ BAD = {
     "--from df --template '{{ txt }}'": "the template, line 1: `txt` is unknown, did you mean `text`?; "
     "`df` has: "
     "text, Review Text, id, row, index",
-    "--from df --template @template --system '{{ tone }}'": "the system message, line 1: `tone` is unknown; "
-    "`df` has: text, Review Text, id, row, index",
+    "--from df --template @template --system '{{ tone }}'": "the system message, line 1: `tone` is a "
+    "variable of the notebook: write `vars.tone`",
     # options
     "--from ['a'] --extra {'top_p': float('nan')}": "extra['top_p'] is nan, which JSON does not have: "
     "None is its null.",
@@ -144,6 +157,7 @@ def test_bad_input_is_one_line_and_changes_nothing(
     notebook.ok(VARIABLES)
     notebook.variables["template"] = "{{ row['Review Text'] }}"
     notebook.variables["missing"] = "{{ text }}"
+    notebook.variables["tone"] = "kind"
     notebook.ok("%config GroqMagics.max_prompts = 5000")
     held = notebook.variables["answers"]
     assert notebook.refusal(f"%groq_batch answers {line}") == BAD[line].replace("{cwd}", str(tmp_path))

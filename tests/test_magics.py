@@ -119,6 +119,22 @@ def test_the_cell_names_the_variable_that_fills(notebook: Notebook) -> None:
     assert notebook.variables["colours"].name == "colours"
 
 
+def test_options_in_the_body_are_no_prompts(notebook: Notebook) -> None:
+    """A line that was meant to continue the magic's is not sent for every row."""
+    said = notebook.refusal("%%groq_batch a --from ['x']\n--max-tokens 20\n{{ item }}")
+    assert said == (
+        "The body begins with --max-tokens: options stand on the magic's line, which a \\ at its end "
+        "continues on the next."
+    )
+
+
+def test_a_dry_run_says_that_it_used_the_source_up(notebook: Notebook) -> None:
+    """What can be read only once is to be made anew before it is sent."""
+    said = notebook.ok("%groq_batch a --from (x for x in ['a', 'b']) --dry-run")
+    assert "Nothing was sent. The source was read for this: make it anew." in said
+    assert "make it anew" not in notebook.ok("%groq_batch a --from ['a', 'b'] --dry-run")
+
+
 def test_the_line_form_takes_prompts_from_a_variable(notebook: Notebook) -> None:
     """`%groq_batch NAME --from EXPR` sends what the expression holds."""
     notebook.ok("prompts = ['[[echo]]a', '[[echo]]b', '[[echo]]c']")

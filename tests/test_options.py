@@ -142,7 +142,10 @@ BAD: list[tuple[str, str]] = [
         "unknown option --seed: `%groq help` lists the options; "
         "Groq's other parameters go in a dict after `--extra`",
     ),
-    ("answers Be brief", "two names, answers and Be: a text with spaces goes in quotes"),
+    (
+        "answers Be brief",
+        "two names, answers and Be: as the source: `--from Be`; a text with spaces goes in quotes",
+    ),
     ("answers wait", "two names, answers and wait: did you mean `--wait`?"),
     ("-m a -w 7d --model b", "--model is given twice: keep one of them"),
     ("--wait --wait", "--wait is given twice: keep one of them"),

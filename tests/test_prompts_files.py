@@ -120,8 +120,9 @@ def test_the_length_of_a_file_is_no_limit():
         ("a.jsonl", b'"\\ud800"\n', "line 1 of `a.jsonl` is no JSON: "),
         ("a.jsonl", b"[" * 5_000, "line 1 of `a.jsonl` is no JSON: "),
         ("a.jsonl", b'"hi"\n{"prompt": "x"}\n', "row 1 of `a.jsonl` is a dict, not a text, as row 0 is"),
-        ("a.jsonl", b"7\n", "row 0 of `a.jsonl` is an int, not a prompt: `str(x)` makes a text. "),
-        ("a.csv", b"a,b\nx\n", "line 2 of `a.csv` has 1 cells, the header 2: quote a cell that holds ','"),
+        ("a.jsonl", b"7\n", "row 0 of `a.jsonl` is an int, not a text: `str(x)` makes one"),
+        ("a.csv", b"a,b\nx\n", "line 2 of `a.csv` has 1 cell, the header 2: a cell is missing, or one "
+         "that holds ',' or a line end is not quoted"),
         ("a.csv", b"a;b\nx;y;z\n", "line 2 of `a.csv` has 3 cells, the header 2: quote a cell that holds "
          "';'"),
         ("a.csv", b'a,b\nx,"y\n', "line 2 of `a.csv` cannot be read: unexpected end of data"),
@@ -129,12 +130,13 @@ def test_the_length_of_a_file_is_no_limit():
         ("a.csv", b"prompt\n\xe9t\xe9\n", "`a.csv` is not UTF-8: "),
         ("a.csv", b"text\nhi\n", "`a.csv` has no column `prompt` or `messages` (it has: text): write the "
          "prompt as a template: Classify: {{ text }}"),
-        ("a.txt", b"\xff\xfeh\0i\0", "`a.txt` is not UTF-8: "),
+        ("a.csv", b"\xff\xfeh\0i\0", "`a.csv` is not UTF-8: invalid start byte; save it "
+         "as UTF-8, or read it as it is: "
+         "`--from pd.read_csv('a.csv', sep=None, engine='python', encoding='utf-16')`"),
         ("a.parquet", b"PAR1 and no more", "`a.parquet` cannot be read: "),
-        ("a.xlsx", b"PK", "`a.xlsx` is none of .jsonl, .csv, .parquet, .txt: read it first, for example "
+        ("a.xlsx", b"PK", "`a.xlsx` is none of .jsonl, .csv, .tsv, .parquet, .txt: read it first, for example "
          "`--from pd.read_excel('a.xlsx')`"),
-        ("a", b"hi", "`a` is none of .jsonl, .csv, .parquet, .txt: read it first, for example "
-         "`--from pd.read_csv('a')`"),
+        ("a.md", b"hi", "`a.md` is none of .jsonl, .csv, .tsv, .parquet, .txt: read it first"),
     ],
 )  # fmt: skip
 def test_a_file_that_cannot_be_sent_is_refused_in_one_line(name, content, said):
@@ -147,10 +149,12 @@ def test_a_file_that_is_not_there_is_refused_with_the_nearest(folder):
     """A misspelt name gets the one that is there; an expression in quotes is told to lose them."""
     Path("reviews.csv").write_text("prompt\nhi\n")
     assert refusal("review.csv") == f"no file `review.csv` in {folder}, did you mean `reviews.csv`?"
-    assert refusal("none/review.csv") == f"no file `none/review.csv` in {folder}"
+    assert refusal("none/review.csv") == f"no file `none/review.csv` in {folder}/none"
     assert refusal("df[df.n > 1]") == (
         f"no file `df[df.n > 1]` in {folder}; a Python expression stands without quotes: --from df[df.n > 1]"
     )
+    assert refusal("review") == f"no file `review` in {folder}, did you mean `reviews.csv`?"
+    assert refusal("Say hi") == f"no file `Say hi` in {folder}; a text goes into a list: --from ['Say hi']"
     (folder / "rows.csv").mkdir()
     assert refusal("rows.csv") == "`rows.csv` is a folder: name one file in it"
 

@@ -153,16 +153,22 @@ async def coroutine():
             {"a": [1], "b": [2]},
             "`df` is a dict of lists, not of prompts: a table of its columns is `pd.DataFrame(df)`",
         ),
-        ({"a": {"b": 1}}, f"`df` is a dict of dicts: send their rows, `list(df.values())`. {ACCEPTED}"),
+        ({"a": {"b": 1}}, "`df` has no column `prompt` or `messages` (it has: b): write the prompt as a "
+         "template: Classify: {{ b }}"),
         (np.array([["hi"]]), "`df` is a ndarray of 2 dimensions: a table of it is `pd.DataFrame(df)`"),
-        (np.array([7]), f"row 0 of `df` is an int, not a prompt: `str(x)` makes a text. {ACCEPTED}"),
+        (np.array([7]), "row 0 of `df` is an int, not a text: `str(x)` makes one"),
         (object(), f"`df` is an object, which cannot be read. {ACCEPTED}"),
         (pd.DataFrame([[1, 2]], columns=["a", "a"]),
          "`df` has columns of the same name: `a` is there twice; rename one"),
-        ([1, 2], f"row 0 of `df` is an int, not a prompt: `str(x)` makes a text. {ACCEPTED}"),
+        ([1, 2], "row 0 of `df` is an int, not a text: `str(x)` makes one"),
+        ([object()], f"row 0 of `df` is an object, not a prompt. {ACCEPTED}"),
         ([None], f"row 0 of `df` is None. {ACCEPTED}"),
         ([b"x"], f"row 0 of `df` is a bytes, not a prompt: `.decode()` makes a text. {ACCEPTED}"),
-        ({"a": 1}, f"the value of 'a' of `df` is an int, not a prompt: `str(x)` makes a text. {ACCEPTED}"),
+        ({"a": 1}, "row 0 of `df` is an int, not a text: `str(x)` makes one"),
+        ({"a": object()}, f"the value of 'a' of `df` is an object, not a prompt. {ACCEPTED}"),
+        ([{"messages": TALK, "model": "m"}], "`df` holds bodies of requests: as whole request lines they are "
+         '{"custom_id": …, "method": "POST", "url": "/v1/chat/completions", "body": …}; if the model is not '
+         "meant, drop the column `model`"),
         (["hi", 3], "row 1 of `df` is an int, not a text: `str(x)` makes one"),
         (["hi", b"x"], "row 1 of `df` is bytes, not a text: `.decode()` makes one"),
         (["hi", None], "`df` has 1 missing value (row 1): fill them"

@@ -24,7 +24,7 @@ import pyarrow as pa
 import pydantic
 import pytest
 
-from groq_magic import loop
+from groq_magic import loop, shards
 from groq_magic.errors import InputError, StillRunning
 from groq_magic.prompts import Line, Skipped, from_source
 from groq_magic.prompts.files import PIECE
@@ -78,6 +78,7 @@ def refusal(source: object, **options: object) -> str:
 WAYS = {
     "a list of rows (dicts)": lambda: ROWS,
     "an Answers": lambda: Told(ROWS),
+    "a dict {id: row}": lambda: dict(zip("abc", ROWS, strict=True)),
     "an awaitable": lambda: fetched(ROWS),
     "an asynchronous generator": lambda: arows(ROWS),
     "a pandas, Polars or Arrow table": lambda: pd.DataFrame(ROWS),
@@ -274,9 +275,9 @@ SKIP = "or leave their rows unsent: `--missing skip`"
         (lambda: iter(["a"] * 9), {"max_prompts": 8}, "`df` gave more than 8 prompts: is it endless? "),
         (lambda: iter([pd.DataFrame({"prompt": ["a"]}), pd.DataFrame({"text": ["b"]})]), {},
          "row 1 of `df`: this table lacks the column `prompt`"),
-        (torn, {}, "`df` raised OSError: cut (after 1 item, in "),
+        (torn, {}, "`df` raised OSError: IOError: cut. (after 1 item, in "),
         (Unready, {}, "`df` raised OSError: not yet (after 0 items, in `__aiter__` line "),
-        (lambda: iter([pl.LazyFrame(ROWS)]), {}, "row 0 of `df` is a LazyFrame, not a prompt: "),
+        (lambda: iter([pl.LazyFrame(ROWS)]), {}, "row 0 of `df` is a LazyFrame, not a prompt. "),
         (lambda: iter([7]), {}, "row 0 of `df` is an int"),
         (broken, {}, "`df` raised OSError: the line is cut (after 1 item, in `broken` line "
          f"{_line(broken)}); nothing was sent"),
@@ -523,6 +524,26 @@ class Loader:
         return 2
 
 
+def test_rows_of_pandas_taken_one_by_one_are_rows():
+    """What `iterrows` gives beside the index."""
+    assert read([row for _, row in pd.DataFrame(ROWS).iterrows()]) == TEXTS
+
+
+def test_a_dict_of_rows_has_their_ids():
+    """Its keys are the ids, and its rows come back as columns."""
+    prompts = from_source({"a": {"text": "x"}}, template="{{ text }}")
+    assert (prompts.ids, prompts.frame) == (["a"], [{"text": "x"}])
+
+
+def test_numbers_fill_a_template_and_nothing_else_does():
+    """Plain values are texts, numbers or dates; anything else is no prompt, under a template too."""
+    assert read([1, 2.5, True], template="Say {{ item }}") == ["Say 1", "Say 2.5", "Say True"]
+    assert read(range(2), template="{{ item + 1 }}") == ["1", "2"]
+    assert (
+        refusal(["a", {"b": 1}], template="{{ item }}") == "row 1 of `df` is a dict, not a text, as row 0 is"
+    )
+
+
 @pytest.mark.parametrize(
     "source",
     [
@@ -546,7 +567,7 @@ def test_texts_come_in_whatever_a_notebook_has(source):
     ("source", "said"),
     [
         (lambda: zip("ab", "cd", strict=True), "row 0 of `df` is a tuple, neither a text nor a row: "
-         "`pd.DataFrame(…)` makes a table of such"),
+         "send the table itself, or rows as dicts"),
         (lambda: pd.DataFrame(ROWS).iterrows(), "row 0 of `df` is a tuple, neither a text nor a row"),
         (lambda: [["a", "b"]], "row 0 of `df` is a list, neither a text nor a row"),
         (lambda: [Path("a.md")], "row 0 of `df` is a PosixPath, not a prompt: `.read_text()` makes a text"),

@@ -96,6 +96,11 @@ NOTHING = (
 @pytest.mark.parametrize(
     ("template", "options", "said"),
     [
+        (
+            "Say {text} and {Review Text}",
+            {},
+            "the template uses nothing of the row: single braces are text, write `{{ text }}`",
+        ),
         ("Say hi", {}, NOTHING + "Classify: {{ vars }}"),
         ("Say {{ 1 + 1 }} {% set text = 1 %}{{ text }}", {}, NOTHING + "Classify: {{ vars }}"),
         (
@@ -211,6 +216,24 @@ NOTHING = (
         (
             "{{ text * 3000000 }}",
             {},
+            "row 0 of `df`: the template fails: `*` would make more than 10,000,000 characters or items; "
+            "text is 'good' (str)",
+        ),
+        (
+            "{{ 3 ** 10000000 }}{{ text }}",
+            {},
+            "row 0 of `df`: the template fails: `**` would make a number of more than 10,000,000 bits; "
+            "text is 'good' (str)",
+        ),
+        (
+            "{{ text.center(99999999) }}",
+            {},
+            "row 0 of `df`: the template fails: `center` would make more than 10,000,000 characters; "
+            "text is 'good' (str)",
+        ),
+        (
+            "{{ (text * 2000000) + (text * 2000000) }}",
+            {},
             "row 0 of `df`: the filled template has over 10,000,000 characters: shorten it",
         ),
         (
@@ -261,6 +284,16 @@ def test_vars_are_checked_before_the_first_row(template, variables, said):
     with pytest.raises(InputError) as caught:
         from_source([{"text": "a"}], template=template, variables=variables)
     assert caught.value.message == said
+
+
+def test_a_template_may_be_the_same_for_all_where_the_system_message_differs():
+    """The prompts differ then all the same."""
+    rows = [{"lang": "fr"}, {"lang": "de"}]
+    made = list(from_source(rows, template="Hello {x}", system="Speak {{ lang }}").items)
+    assert made == [
+        [{"role": "system", "content": f"Speak {row['lang']}"}, {"role": "user", "content": "Hello {x}"}]
+        for row in rows
+    ]
 
 
 def test_a_system_template_makes_message_lists():

@@ -257,6 +257,16 @@ def test_rows_without_the_same_keys_name_their_columns_alike(line: Line) -> None
     assert "answer" not in answers.to_dicts()[1]
 
 
+def test_a_series_comes_back_beside_its_answers(line: Line) -> None:
+    """Under its name, with its index: its answers are not taken for another row's."""
+    said = ["[[echo]]a", "[[echo]]b"]
+    for series in (pd.Series(said, name="say"), pl.Series("say", said)):
+        assert ask(series).to_pandas().columns.tolist()[:2] == ["say", "answer"]
+    kept = pd.Series(["[[echo]]x", "[[echo]]y"], index=[7, 9])
+    assert ask(kept).to_pandas()["answer"].to_dict() == {7: "x", 9: "y"}
+    assert ask(kept).to_dicts()[0]["item"] == "[[echo]]x"
+
+
 def test_columns_may_be_numbers(line: Line) -> None:
     """Keys that are no texts become columns, with their values."""
     answers = ask([{1: "a"}], template="[[echo]]{{ row[1] }}")

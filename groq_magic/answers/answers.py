@@ -305,27 +305,27 @@ class Answers(Sequence[Answer]):
 
     def to_dicts(self, *, partial: bool = False) -> list[dict[str, Any]]:
         """One dict for each prompt. `partial` takes what is there now."""
-        self._check("The table", partial)
+        self._check("The table is", partial)
         return frames.dicts(self)
 
     def to_pandas(self, *, partial: bool = False) -> pandas.DataFrame:
         """A pandas frame: the source's columns and index where it was a table, then the answers' columns."""
-        self._check("The frame", partial)
+        self._check("The frame is", partial)
         return frames.to_pandas(self)
 
     def to_polars(self, *, partial: bool = False) -> polars.DataFrame:
         """A Polars frame: the source's columns where it was a table, then the answers' columns."""
-        self._check("The frame", partial)
+        self._check("The frame is", partial)
         return frames.to_polars(self)
 
     def to_arrow(self, *, partial: bool = False) -> pyarrow.Table:
         """An Arrow table: the source's columns where it was a table, then the answers' columns."""
-        self._check("The table", partial)
+        self._check("The table is", partial)
         return frames.to_arrow(self)
 
     def as_source(self) -> object:
         """What the next batch has of this one, as `--from`: a table like the source's, or a list of dicts."""
-        self._check("The table")
+        self._check("The table is")
         return frames.as_source(self)
 
     def __repr__(self) -> str:

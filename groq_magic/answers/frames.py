@@ -10,7 +10,7 @@ Frame libraries are imported where used.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
 
@@ -31,6 +31,16 @@ def _library(name: str) -> Any:
         return import_module(name)
     except ModuleNotFoundError as exc:
         raise InputError(f"{name} is not installed: pip install {name}; or `.to_dicts()`.") from exc
+
+
+def _turned(into: Callable[[], Any]) -> Any:
+    """A frame in another library, which may take a third. Raises InputError where that is not installed."""
+    try:
+        return into()
+    except ImportError as exc:
+        missing = exc.name or "pyarrow"
+        said = f"Turning the source into that takes {missing}: pip install {missing}; or `.to_dicts()`."
+        raise InputError(said) from exc
 
 
 _COUNTS = ("sample", "prompt_tokens", "completion_tokens")
@@ -88,7 +98,7 @@ def to_pandas(answers: Answers) -> pandas.DataFrame:
     if source is None:
         given = pd.DataFrame(index=pd.RangeIndex(len(answers)))
     else:
-        given = pd.DataFrame(source) if isinstance(source, list) else source.to_pandas()
+        given = pd.DataFrame(source) if isinstance(source, list) else _turned(source.to_pandas)
     columns = _columns(answers, given.columns)
     framed: pandas.DataFrame = given.assign(
         **{
@@ -111,7 +121,7 @@ def to_polars(answers: Answers) -> polars.DataFrame:
         rows = [{str(key): value for key, value in row.items()} for row in source]
         given = pl.DataFrame(rows, infer_schema_length=None, strict=False)
     else:
-        given = source.to_polars()
+        given = _turned(source.to_polars)
     columns = [
         pl.Series(name, values, dtype=pl.Int64 if name.startswith(_COUNTS) else pl.String)
         for name, values in _columns(answers, given.columns).items()

@@ -95,6 +95,16 @@ def _joined(line: str, cell: str | None) -> tuple[str, str | None]:
     return line, cell
 
 
+def _check_body(cell: str | None) -> None:
+    """Raises InputError for a body that begins with what was meant for the magic's line."""
+    first = next((line.split() for line in (cell or "").split("\n") if line.strip()), [""])
+    if any(first[0].partition("=")[0] in (option.flag, option.short) for option in options.OPTIONS):
+        raise InputError(
+            f"The body begins with {first[0]}: options stand on the magic's line, which a \\ at its end "
+            "continues on the next."
+        )
+
+
 def _prompts(
     parsed: options.Parsed,
     cell: str | None,
@@ -103,6 +113,7 @@ def _prompts(
     tick: Callable[[int], None],
 ) -> Prompts:
     """The prompts of the cell or of its source; `body` are the fields of Groq's that its options set."""
+    _check_body(cell)
     given, variables = parsed.values, magics.ip.user_ns
     raw, system = bool(given.get("raw")), given.get("system")
     if "from" not in given:
@@ -170,10 +181,14 @@ def _planned(plan: Plan) -> str:
             f"({plan.bytes:,} bytes, very roughly {plan.tokens:,} tokens) to {plan.model} at {plan.place}; "
             f"{plan.settings}"
         )
-    reused = f" {plan.reused:,} were asked before and are not sent again." if plan.reused else ""
+    were = "was asked before and is" if plan.reused == 1 else "were asked before and are"
+    reused = f" {plan.reused:,} {were} not sent again." if plan.reused else ""
     repeats = f" {plan.repeats:,} repeat another and share its answer." if plan.repeats else ""
-    skipped = f" {plan.skipped:,} miss a value and would be skipped." if plan.skipped else ""
-    return f"{what}.{reused}{repeats}{skipped} Nothing was sent.\nThe first one:\n{plan.first}"
+    many = "misses a value" if plan.skipped == 1 else "miss a value"
+    skipped = f" {plan.skipped:,} {many} and would be skipped." if plan.skipped else ""
+    used_up = " The source was read for this: make it anew." if plan.used_up else ""
+    first = f"\nThe first one:\n{plan.first}" if plan.prompts else ""
+    return f"{what}.{reused}{repeats}{skipped} Nothing was sent.{used_up}{first}"
 
 
 def show(magics: GroqMagics, answers: Answers, *, plain: bool = False) -> None:

@@ -26,12 +26,13 @@ from groq_magic.magics import cursor, variables
 from groq_magic.magics.batch import DEFAULT_NAME
 from groq_magic.magics.cursor import Line, Place
 from groq_magic.magics.options import _DASHES, VERBS, Option
+from groq_magic.prompts.files import READERS
 
 Matcher = Callable[[CompletionContext], SimpleMatcherResult]
 Offers = Iterable[tuple[str, str]]
 """What may be inserted, best first, each with its kind, for which front ends have a sign."""
 
-FILES = (".jsonl", ".csv", ".parquet", ".txt")
+FILES = tuple(READERS)
 _RECENT = 20  # batches whose ids are offered
 _PYTHON = {"IPCompleter.python_matcher", "IPCompleter.python_matches"}  # as newer and older IPythons call it
 # Words that Jinja reads otherwise than as a name.

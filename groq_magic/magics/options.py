@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from groq_magic.errors import InputError
+from groq_magic.prompts.files import READERS
 from groq_magic.settings import RANGES
 
 
@@ -405,6 +406,8 @@ def _expression(scan: _Scan, option: Option) -> _Typed:
             scan.at = end
             return _Typed(text, text, quoted=False)
     text = scan.line[start : ends[0]].strip()
+    if text.startswith("await ") and _why_no_expression(text[6:], option) is None:
+        raise InputError(f"{option.flag} {_clip(text)}: leave out `await`, it is awaited for you")
     raise InputError(
         f"{option.flag} {_clip(text)}: not a Python expression ({_why_no_expression(text, option)}); "
         f"type for example `{_EXAMPLES[option.flag]}`"
@@ -442,6 +445,12 @@ def _value(option: Option, typed: _Typed, evaluate: Callable[[str], object]) -> 
             return Path(typed.text)
         return _evaluated(option, typed, typed.typed, evaluate)
     value: object = typed.text
+    if option.flag in ("--system", "--template") and not typed.quoted and _holds_text(typed.text, evaluate):
+        name = typed.text.strip("${}")
+        raise InputError(
+            f"{_said(option, typed)}: `{name}` is a variable: its value is {option.flag} @{name}; the word "
+            f'itself: {option.flag} "{typed.text}"'
+        )
     if not typed.quoted and typed.text.startswith("@"):
         if not _VARIABLE.match(typed.text):
             raise InputError(
@@ -461,6 +470,16 @@ def _value(option: Option, typed: _Typed, evaluate: Callable[[str], object]) -> 
     return value
 
 
+def _holds_text(word: str, evaluate: Callable[[str], object]) -> bool:
+    """Whether a word, as IPython would expand it or bare, is the name of a variable that holds a text."""
+    if not (name := word.removeprefix("$").removeprefix("{").removesuffix("}")).isidentifier():
+        return False
+    try:
+        return isinstance(evaluate(name), str)
+    except Exception:  # there is no such variable
+        return False
+
+
 def _evaluated(option: Option, typed: _Typed, text: str, evaluate: Callable[[str], object]) -> object:
     """What `text` is worth in the notebook; whatever it raises becomes an `InputError`."""
     try:
@@ -469,6 +488,8 @@ def _evaluated(option: Option, typed: _Typed, text: str, evaluate: Callable[[str
         said = " ".join(str(exc).split())
         if not isinstance(exc, NameError):
             said = f"{type(exc).__name__}: {said}" if said else type(exc).__name__
+        if option.flag == "--from" and (Path(text).suffix.lower() in READERS or Path(text).is_file()):
+            said += f'; a file goes in quotes: --from "{text}"'
         raise InputError(f"{_said(option, typed)}: {_clip(said, 300)}") from exc
 
 
@@ -560,7 +581,8 @@ def _two_names(names: list[str]) -> str:
     first, second = (_clip(name) for name in names)
     bare = _bare(second)
     meant = next((option.flag for option in OPTIONS if _bare(option.flag) == bare), None)
-    hint = f"did you mean `{meant}`?" if meant else "a text with spaces goes in quotes"
+    source = f"as the source: `--from {second}`; " if second.isidentifier() else ""
+    hint = f"did you mean `{meant}`?" if meant else f"{source}a text with spaces goes in quotes"
     return f"two names, {first} and {second}: {hint}"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -46,10 +47,10 @@ class Asking:
         if items == "request":
             given = {"the template": template, "the system message": system, "the id column": id_column}
             _refuse(rows, [*(name for name, value in given.items() if value is not None), *options])
-        if template is not None:
-            self._template = _filled(template, rows, raw, items, variables)
         if system is not None:
             self._systems = self._shared(system, rows, raw, variables)
+        if template is not None:
+            self._template = _filled(template, rows, raw, items, variables, alone=self._systems is None)
         self._used = _used(rows, items, self._template, self._systems)
         self._ids = checks.Ids(*_of_ids(rows, items, id_column))
         self.ids: deque[str] | None = deque() if self._has_ids(rows) else None
@@ -177,25 +178,52 @@ def _prompt_field(rows: Rows, items: str) -> list[Field]:
             f"{rows.source} has no column `prompt` or `messages` (it has: {listed(rows.columns)}): "
             f"write the prompt as a template: {rows.example()}"
         )
+    if has == ["messages"] and "model" in rows.columns:
+        raise InputError(
+            f"{rows.source} holds bodies of requests: as whole request lines they are "
+            '{"custom_id": …, "method": "POST", "url": "/v1/chat/completions", "body": …}; '
+            "if the model is not meant, drop the column `model`"
+        )
     return [Field("column", has[0])]
 
 
-def _filled(text: str, rows: Rows, raw: bool, items: str, variables: Mapping[str, object]) -> Template:
-    """The template of a prompt, which uses something of the row."""
+def _filled(
+    text: str, rows: Rows, raw: bool, items: str, variables: Mapping[str, object], *, alone: bool
+) -> Template:
+    """The template of a prompt. Where it stands `alone`, it uses something of the row."""
     text = checks.checked_option(text, "the template")
     if items == "conversation":
         raise InputError(
             f"{rows.source} holds conversations, which are sent as they are: leave out the template"
         )
     marked = checks.has_marks(text)
-    compiled = _compiled(text, rows, variables, "the template") if marked and not raw else None
-    if compiled is None or not compiled.fields:
+    plain = text if marked and not raw else _unmarked(text)
+    compiled = _compiled(plain, rows, variables, "the template")
+    if alone and not compiled.fields:
+        if column := _single_braces(text, rows):
+            raise InputError(f"the template uses nothing of the row: single braces are text, write {column}")
         because = " (`--raw` makes its marks plain text)" if raw and marked else ""
         raise InputError(
             f"the template uses nothing of the row{because}, so it would send the same prompt "
             f"for every row; write what differs: {rows.example()}"
         )
     return compiled
+
+
+def _unmarked(text: str) -> str:
+    """A template that comes out as this text."""
+    return f"{{{{ {text!r} }}}}" if checks.has_marks(text) else text
+
+
+def _single_braces(text: str, rows: Rows) -> str:
+    """A column, or another name of the row, that stands in single braces: as it is to be written."""
+    from groq_magic.prompts import names
+
+    known = {str(name): name for name in (*rows.columns, *rows.names)}
+    for found in re.findall(r"(?<!\{)\{\s*([^{}%]+?)\s*\}(?!\})", text):
+        if found in known:
+            return f"`{{{{ {names.in_row(known[found])} }}}}`"
+    return ""
 
 
 def _compiled(text: str, rows: Rows, variables: Mapping[str, object], what: str) -> Template:
@@ -205,8 +233,12 @@ def _compiled(text: str, rows: Rows, variables: Mapping[str, object], what: str)
 
 
 def _render(template: Template, rows: Rows, place: checks.Place) -> Iterator[Prompt]:
-    values = [rows.values(field) for field in template.fields.values()]
-    return checks.texts(template.render(zip(*values, strict=True), place), place)
+    values = [
+        checks.plain(rows.values(field), place) if field == ITEM else rows.values(field)
+        for field in template.fields.values()
+    ]
+    filling = zip(*values, strict=True) if values else iter([()] * rows.count)
+    return checks.texts(template.render(filling, place), place)
 
 
 def _beside(prompts: Iterator[Prompt], gone: Mapping[int, str], count: int) -> Iterator[Prompt]:

@@ -11,6 +11,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date, time, timedelta
+from numbers import Number
 from typing import Any
 
 from groq_magic.errors import InputError
@@ -61,6 +63,7 @@ class Prompts:
     system: str | None = None
     models: Collection[str] = ()
     close: Callable[[], None] = lambda: None
+    again: bool = True
 
 
 def texts(items: Iterable[object], place: Place) -> Iterator[Prompt]:
@@ -72,6 +75,14 @@ def texts(items: Iterable[object], place: Place) -> Iterator[Prompt]:
             raise InputError(f"{place(row)} is an empty prompt: fill it or leave it out")
         else:
             yield item
+
+
+def plain(values: Iterable[object], place: Place) -> Iterator[object]:
+    """The same values, to fill a template with. Raises at the first that is no text, number or date."""
+    for row, value in enumerate(values):
+        if type(value) is not str and not isinstance(value, str | Number | date | time | timedelta):
+            _plain_text(value, row, place)
+        yield value
 
 
 def _plain_text(item: object, row: int, place: Place) -> str:

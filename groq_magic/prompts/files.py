@@ -1,4 +1,4 @@
-"""Files of prompts or rows, read piece by piece: .jsonl, .csv, .parquet and .txt."""
+"""Files of prompts or rows, read piece by piece: .jsonl, .csv (.tsv), .parquet and .txt."""
 
 from __future__ import annotations
 
@@ -43,9 +43,11 @@ class File:
         try:
             yield from self._read(self.path, quoted(self.named))
         except UnicodeDecodeError as exc:
+            with self.path.open("rb") as file:
+                encoding = "utf-16" if file.read(2) in (b"\xff\xfe", b"\xfe\xff") else "latin-1"
             raise InputError(
-                f"{quoted(self.named)} is not UTF-8: {exc.reason}; save it as UTF-8, or read it with its own "
-                'encoding: `--from pd.read_csv("…", encoding="latin-1")`'
+                f"{quoted(self.named)} is not UTF-8: {exc.reason}; save it as UTF-8, or read it as it is: "
+                f"`--from pd.read_csv({self.named!r}, sep=None, engine='python', encoding={encoding!r})`"
             ) from exc
         except OSError as exc:
             raise InputError(f"{quoted(self.named)} cannot be read: {exc.strerror or exc}") from exc
@@ -65,23 +67,26 @@ def _check(path: Path, named: str) -> None:
     said = quoted(named)
     if path.is_dir():
         raise InputError(f"{said} is a folder: name one file in it")
+    suffix = path.suffix.lower()
     if not path.exists():
-        if path.suffix.lower() not in READERS:
-            raise InputError(
-                f"no file {said} in {Path.cwd()}; a Python expression stands without quotes: --from {named}"
-            )
-        near = nearest(
-            path.name, [each.name for each in path.parent.glob("*")] if path.parent.is_dir() else []
-        )
-        where = path.parent.resolve() if path.parent.is_dir() else Path.cwd()
-        raise InputError(f"no file {said} in {where}{near}")
-    if path.suffix.lower() not in READERS:
-        raise InputError(
-            f"{said} is none of {', '.join(READERS)}: read it first, for example "
-            f"`--from {_READS.get(path.suffix.lower(), 'pd.read_csv')}({named!r})`"
-        )
+        near = nearest(path.name, [each.name for each in path.parent.glob("*")])
+        if not near and suffix not in READERS:
+            near = f"; {_no_file(named)}"
+        raise InputError(f"no file {said} in {path.parent}{near}")
+    if suffix not in READERS:
+        example = f", for example `--from {_READS[suffix]}({named!r})`" if suffix in _READS else ""
+        raise InputError(f"{said} is none of {', '.join(READERS)}: read it first{example}")
     if not path.stat().st_size:
         raise InputError(f"{said} is empty: there is nothing to send")
+
+
+def _no_file(named: str) -> str:
+    """What quotes may have been meant for that name no file."""
+    try:
+        compile(named, "--from", "eval")
+    except (SyntaxError, ValueError):
+        return f"a text goes into a list: --from [{named!r}]"
+    return f"a Python expression stands without quotes: --from {named}"
 
 
 _READS = {
@@ -136,14 +141,15 @@ def _csv(path: Path, said: str) -> Iterator[list[object]]:
             parts = max(",;\t", key=_QUOTED.sub("", first).count)
             reader = csv.reader(file, delimiter=parts, strict=True)
             try:
-                header = _header(next(filter(None, reader), []), said)
-                for cells in reader:
+                header = _header(next((cells for cells in reader if any(map(str.strip, cells))), []), said)
+                for cells in filter(None, reader):  # a blank line is no row
                     if len(cells) != len(header):
-                        if not cells:
-                            continue  # a blank line
+                        short = f"a cell is missing, or one that holds {parts!r} or a line end is not quoted"
+                        long = f"quote a cell that holds {parts!r}"
+                        count = "1 cell" if len(cells) == 1 else f"{len(cells)} cells"
                         raise InputError(
-                            f"line {reader.line_num:,} of {said} has {len(cells)} cells, the header "
-                            f"{len(header)}: quote a cell that holds {parts!r}"
+                            f"line {reader.line_num:,} of {said} has {count}, the header {len(header)}: "
+                            f"{long if len(cells) > len(header) else short}"
                         )
                     yield dict(zip(header, (cell or None for cell in cells), strict=True))
             except csv.Error as exc:
@@ -186,6 +192,7 @@ def _in_pieces(items: Iterator[object]) -> Iterator[list[object]]:
 READERS: dict[str, Callable[[Path, str], Iterator[Any]]] = {
     ".jsonl": _jsonl,
     ".csv": _csv,
+    ".tsv": _csv,
     ".parquet": _parquet,
     ".txt": _txt,
 }

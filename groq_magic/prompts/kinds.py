@@ -15,6 +15,8 @@ from collections.abc import (
     Sequence,
 )
 from dataclasses import dataclass
+from datetime import date, time, timedelta
+from numbers import Number
 from pathlib import Path
 from typing import Any, Literal
 
@@ -50,7 +52,7 @@ class Kind:
 
 
 def _is_text(item: object) -> bool:
-    return isinstance(item, str)
+    return isinstance(item, str | Number | date | time | timedelta)  # a template makes texts of the others
 
 
 def _is_talk(item: object) -> bool:
@@ -132,6 +134,8 @@ KINDS: tuple[Kind, ...] = (
          "row", "the keys, row, index", read=reading.of_records),
     Kind("an Answers", "answers", _is_answers, names="its columns, row, index",
          becomes=lambda answers, named, tick: answers.as_source(), stands_in=False),
+    Kind("a dict {id: row}", '{"hi": {"text": "Say hi"}}', _is_dict_of(reading.is_record),
+         "row", "the keys, row, index", read=reading.of_dict_of_records),
     Kind("a file (.jsonl, .csv, .parquet, .txt)", '"reviews.csv"', _is((File, Path)),
          pieces=lambda file, named, tick: (file if isinstance(file, File) else File(file)).pieces()),
     Kind("a Series of texts", 'df["text"]', _narwhals("is_series"),

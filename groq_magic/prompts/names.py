@@ -96,12 +96,16 @@ class Scope:
 
     def unknown(self, name: object, where: str) -> InputError:
         """The error for a name that no row has: the nearest one, and all there are."""
+        if name == self.named:
+            column = in_row(self.columns[0]) if self.columns else self.plain[0]
+            said = f"`{name}` is the source itself, whose columns go by their names"
+            return InputError(f"{where}: {said}: `{{{{ {column} }}}}`")
         if name in self.variables:
             return InputError(f"{where}: `{name}` is a variable of the notebook: write `vars.{name}`")
         known = [*self.columns, *self.plain]
         begins = re.compile(rf"{re.escape(str(name))}\W")
         begun = [column for column in self.columns if begins.match(str(column))]
-        near = f", did you mean `{_in_row(begun[0])}`?" if begun else nearest(name, known, _in_row)
+        near = f", did you mean `{in_row(begun[0])}`?" if begun else nearest(name, known, in_row)
         return InputError(f"{where}: `{name}` is unknown{near}; {self.source} has: {listed(known)}")
 
     def odd_name(self, text: str, what: str) -> InputError | None:
@@ -112,12 +116,12 @@ class Scope:
                 line = text.count("\n", 0, found.end()) + 1
                 return InputError(
                     f"{what}, line {line}: the name of a column that is no single word goes in quotes: "
-                    f"`{{{{ {_in_row(column)} }}}}`"
+                    f"`{{{{ {in_row(column)} }}}}`"
                 )
         return None
 
 
-def _in_row(column: object) -> str:
+def in_row(column: object) -> str:
     """How a column is written in a template."""
     return str(column) if str(column).isidentifier() else f"row[{column!r}]"
 

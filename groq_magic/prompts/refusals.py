@@ -62,8 +62,6 @@ REFUSED: tuple[tuple[Callable[[Any, Any], bool], str], ...] = (
     (lambda s, first: isinstance(s, Sequence | Mapping) and len(s) == 0,
      "is empty: there is nothing to send"),
     (_is_columns, "is a dict of lists, not of prompts: a table of its columns is `pd.DataFrame({named})`"),
-    (lambda s, first: isinstance(s, Mapping) and isinstance(first, Mapping),
-     "is a dict of dicts: send their rows, `list({named}.values())`. {accepted}"),
     (lambda s, first: getattr(s, "ndim", 0) > 1 and hasattr(s, "tolist"),
      "is {a_type} of {s.ndim} dimensions: a table of it is `pd.DataFrame({named})`"),
 )  # fmt: skip
@@ -88,17 +86,16 @@ def other(source: object, first: object, named: str) -> InputError:
     if first is None:
         what = "None"
     elif isinstance(first, list | tuple):
-        what = f"{a_type(first)}, neither a text nor a row: `pd.DataFrame(…)` makes a table of such"
+        what = f"{a_type(first)}, neither a text nor a row: send the table itself, or rows as dicts"
     else:
-        hint = next(hint for kind, hint in _AS_TEXT if isinstance(first, kind))
-        what = f"{a_type(first)}, not a prompt: {hint} makes a text"
+        hint = next((hint for kind, hint in _AS_TEXT if isinstance(first, kind)), "")
+        what = f"{a_type(first)}, not a prompt{hint}"
     return InputError(f"{at} of {quoted(named)} is {what}. {ACCEPTED}")
 
 
 _AS_TEXT: tuple[tuple[type | UnionType, str], ...] = (
-    (bytes | bytearray, "`.decode()`"),
-    (PathLike, "`.read_text()`"),
-    (object, "`str(x)`"),
+    (bytes | bytearray, ": `.decode()` makes a text"),
+    (PathLike, ": `.read_text()` makes a text"),
 )
 
 

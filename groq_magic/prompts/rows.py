@@ -21,6 +21,7 @@ class Field(NamedTuple):
 
 
 ITEM = Field("item")
+_CASTING = "{{str(k): v for k, v in {source}.items()}}"
 
 Missing = Callable[[Field], Sequence[int]]
 """Where a field's value is missing: places from 0, in order."""
@@ -114,7 +115,7 @@ def of_dict(source: Mapping[object, object], named: str, start: int = 0) -> Rows
         plain={"item": lambda: iter(source.values()), "id": lambda: iter(source)},
         missing=lambda field: _missing(source.values() if field == ITEM else ()),
         ids=source.keys(),
-        casting="{{str(k): v for k, v in {source}.items()}}",
+        casting=_CASTING,
     )
 
 
@@ -124,7 +125,7 @@ def is_record(item: object) -> bool:
 
 
 def _as_dict(item: object) -> object:
-    """A named tuple, dataclass, Pydantic model or `sqlite3.Row` as a dict; anything else as it is."""
+    """A named tuple, dataclass, Pydantic model, row of SQLite or pandas as a dict; else as it is."""
     if hasattr(item, "_asdict"):
         return item._asdict()
     if is_dataclass(item) and not isinstance(item, type):
@@ -133,6 +134,8 @@ def _as_dict(item: object) -> object:
         return item.model_dump()
     if isinstance(item, sqlite3.Row):
         return dict(item)
+    if hasattr(item, "to_dict") and hasattr(item, "index"):  # a row of pandas'
+        return item.to_dict()
     return item
 
 
@@ -159,6 +162,11 @@ def of_records(source: Sequence[object], named: str, start: int = 0) -> Rows:
         frame=source,
         casting="[{{**row, {column!r}: str(row[{column!r}])}} for row in {source}]",
     )
+
+
+def of_dict_of_records(source: Mapping[object, object], named: str, start: int = 0) -> Rows:
+    """The rows of a dict by id."""
+    return replace(of_records(list(source.values()), named, start), ids=source.keys(), casting=_CASTING)
 
 
 def of_requests(source: Sequence[object], named: str, start: int = 0) -> Rows:

@@ -87,7 +87,8 @@ def from_source(
         items = chain(first, (item for rows in more for item in asking.prompts(rows, rest)))
         coming = _as_they_come(asking.ids) if asking.ids is not None else None
         frame = source if isinstance(source, File) and found.items == "row" else None
-        return Prompts(items, None, coming, frame, asking.system, asking.models, opened.pop_all().close)
+        close, again = opened.pop_all().close, isinstance(source, File)
+        return Prompts(items, None, coming, frame, asking.system, asking.models, close, again)
 
 
 def understand(

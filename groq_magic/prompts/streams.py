@@ -125,8 +125,9 @@ def _drained(awaitable: Awaitable[Any], named: str, read: Callable[[], int] = la
 
 def _raised(exc: Exception, named: str, read: int) -> InputError:
     """What a source raised while it was read, with the place in the user's own code."""
-    said = " ".join(str(exc).split())
-    where = traceback.extract_tb(exc.__traceback__)[-1:]
+    said = " ".join(str(exc).partition("Detail: Python exception")[0].split())[:300]  # Arrow adds a traceback
+    frames = traceback.extract_tb(exc.__traceback__)
+    where = [frame for frame in frames if "asyncio" not in frame.filename and frame.name != "run_here"][-1:]
     at = f", in `{where[0].name}` line {where[0].lineno}" if where else ""
     what = f"{type(exc).__name__}: {said}" if said else type(exc).__name__
     items = "1 item" if read == 1 else f"{read:,} items"

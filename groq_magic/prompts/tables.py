@@ -78,8 +78,17 @@ def of_series(source: object, named: str, start: int = 0) -> Rows:
         range(start, start + len(series)),
         plain={"item": lambda: _batches(series)},
         missing=lambda field: _missing(series) if field == ITEM else (),
+        frame=_framed(source),
         dropping=f"{{source}}.{drop}()",
     )
+
+
+def _framed(series: Any) -> object | None:
+    """A Series as a frame of one column, with its index; None where its library has no such thing."""
+    if not hasattr(series, "to_frame"):
+        return None
+    frame: object = series.to_frame() if getattr(series, "name", "") else series.to_frame("item")
+    return frame
 
 
 def of_table(source: object, named: str, start: int = 0) -> Rows:
