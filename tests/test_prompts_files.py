@@ -134,8 +134,8 @@ def test_the_length_of_a_file_is_no_limit():
          "as UTF-8, or read it as it is: "
          "`--from pd.read_csv('a.csv', sep=None, engine='python', encoding='utf-16')`"),
         ("a.parquet", b"PAR1 and no more", "`a.parquet` cannot be read: "),
-        ("a.xlsx", b"PK", "`a.xlsx` is none of .jsonl, .csv, .tsv, .parquet, .txt: read it first, for example "
-         "`--from pd.read_excel('a.xlsx')`"),
+        ("a.xlsx", b"PK", "`a.xlsx` is none of .jsonl, .csv, .tsv, .parquet, .txt: read it first, for "
+         "example `--from pd.read_excel('a.xlsx')`"),
         ("a.md", b"hi", "`a.md` is none of .jsonl, .csv, .tsv, .parquet, .txt: read it first"),
     ],
 )  # fmt: skip

@@ -286,6 +286,13 @@ def test_vars_are_checked_before_the_first_row(template, variables, said):
     assert caught.value.message == said
 
 
+def test_a_long_column_is_found_by_its_first_word():
+    """Survey tools make whole questions of columns' names."""
+    rows = [{"Q1 (What did you like about it?)": "x", "Q2": "y"}]
+    with pytest.raises(InputError, match=r"did you mean `row\['Q1 \(What did you like about it\?\)'\]`\?"):
+        from_source(rows, template="{{ Q1 }}")
+
+
 def test_a_template_may_be_the_same_for_all_where_the_system_message_differs():
     """The prompts differ then all the same."""
     rows = [{"lang": "fr"}, {"lang": "de"}]

@@ -91,6 +91,7 @@ def test_the_card_counts_what_was_skipped(line: Line) -> None:
     assert "0 are" not in picture.text(last(ask([None, "[[echo]]a"], missing="skip")))
     seen = last(answers)
     assert (seen.skipped, seen.prompts, seen.left) == (1, 2, 0)
+    assert '<progress max="1" value="1"' in picture.static(seen)
     assert seen.first_prompt == "[[echo]]a"
     assert seen.first_answers == ((1, "[[echo]]a", "a"),)
 
@@ -192,6 +193,16 @@ def test_an_interrupt_while_reading_leaves_nothing(line: Line) -> None:
     assert line.asked == []
     with pytest.raises(InputError, match="it can be read only once, so make it anew"):
         client.submit(reading)
+
+
+def test_a_stream_that_fails_while_it_is_cut_cannot_go_on(line: Line) -> None:
+    """What was read of it is not sent later without what came before."""
+    rows = ("" if n == 1_200 else f"[[echo]]{n}" for n in range(5_000))
+    with pytest.raises(InputError, match=r"^row 1,200 of the source is an empty prompt") as caught:
+        client.submit(rows)
+    with pytest.raises(InputError, match="make it anew"):
+        client.submit(rows)
+    assert caught.value.__traceback__ is not None  # it is still held, as IPython holds it
 
 
 def test_a_generator_is_the_same_submission_as_its_list(line: Line) -> None:
@@ -429,6 +440,38 @@ def test_prompts_serve_request_lines(line: Line) -> None:
     asked = sent(line)
     assert ask(MIXED).texts[:2] == ["one", "two"]
     assert asked == [2]
+
+
+def test_a_known_request_is_found_under_its_own_model(line: Line) -> None:
+    """Among lines of several models each is known by its own, with its own options."""
+    ask(MIXED)
+    asked = sent(line)
+    assert submit(["[[echo]]two"], model="openai/gpt-oss-120b", temperature=0.5) == ["two"]
+    assert asked == []
+
+
+DOCS = "https://console.groq.com/docs/batch"
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"customid": "x"}, f"a request line has custom_id, method, url, body, and no 'customid' ({DOCS})"),
+        ({"method": "GET"}, f"the method is 'GET'; a batch takes POST alone ({DOCS})"),
+        ({"url": "/v1/embeddings"}, "the url is '/v1/embeddings': one of /v1/chat/completions, "
+         f"/v1/audio/transcriptions, /v1/audio/translations ({DOCS})"),
+        ({"url": None}, "the url is None: one of /v1/chat/completions, /v1/audio/transcriptions, "
+         f"/v1/audio/translations ({DOCS})"),
+        ({"body": "x"}, f"the body is a str, not a dict of Groq's fields ({DOCS})"),
+        ({"body": {"model": "m", "messages": [], "top_p": float("nan")}},
+         "body['top_p'] is nan, which JSON does not have: None is its null"),
+    ],
+)  # fmt: skip
+def test_a_line_that_no_batch_could_hold_is_refused(change: dict[str, Any], said: str) -> None:
+    """Each fault is named with its row, before anything is sent."""
+    with pytest.raises(InputError) as caught:
+        client.submit([echoing("a", "one"), echoing("b", "two") | change])
+    assert caught.value.message == f"row 1 of the source: {said}"
 
 
 def test_request_lines_come_from_files_and_are_retried(line: Line, tmp_path: Path) -> None:
