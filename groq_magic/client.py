@@ -173,8 +173,8 @@ def _draft(
 ) -> Job:
     """The job that this submission would be."""
     shares = settings.unique and shards.repeats(cuts) > 0
-    skipped = array("I", (each.row for each in shards.skipped(folder)))
-    salt = (b"unique" if shares else b"") + skipped.tobytes()
+    skipped = shards.skipped(folder)
+    salt = repr((shares, *skipped)).encode() if shares or skipped else b""
     return Job(
         job_id=job_id,
         created_at=time.time(),

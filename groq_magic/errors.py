@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import re
 
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _KEY = re.compile(r"gsk_[A-Za-z0-9_\-]+")
 
 
@@ -40,7 +41,10 @@ class GroqMagicError(Exception):
     """The root. Its message says what happened, where, and what to type next, and never holds a key."""
 
     def __init__(self, message: str) -> None:
-        self.message = redact(message)
+        # What is named in it comes from anywhere: an escape sequence would act, a line end would part the
+        # line, and half a character could not be shown at all.
+        shown = _CONTROL.sub(" ", message).encode("utf-8", "replace").decode()
+        self.message = redact(shown)
         super().__init__(self.message)
 
 

@@ -10,9 +10,11 @@ import atexit
 import concurrent.futures
 import contextvars
 import os
+import signal
 import sys
 import threading
-from collections.abc import Awaitable, Coroutine
+from collections.abc import Awaitable, Coroutine, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -83,11 +85,30 @@ def run_here(awaitable: Awaitable[T]) -> T:
             ) from exc
     task = asyncio.ensure_future(awaitable, loop=own)
     try:
-        return own.run_until_complete(task)
+        with _interruptible():
+            return own.run_until_complete(task)
     except BaseException:
         task.cancel()
         own.run_until_complete(asyncio.wait({task}, timeout=_CANCELLED_BY_S))
         raise
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """An interrupt raises KeyboardInterrupt here, as in any cell.
+
+    While a cell awaits, a kernel would cancel that cell's task instead, which stands in here and hears of
+    nothing.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        if before is not None:  # None: not one of Python's
+            signal.signal(signal.SIGINT, before)
 
 
 def _resting() -> asyncio.AbstractEventLoop:

@@ -398,7 +398,8 @@ class _Cutter:
     def _skip(self, row: int, item: Skipped, given: str | None) -> None:
         if self._aside is None:
             self._aside = (self._folder / SKIPPED).open("xb")
-        self._aside.write(_encode(SkippedRow(row, item.missing, given)) + b"\n")
+        missing = item.missing.encode("utf-8", "replace").decode()
+        self._aside.write(_encode(SkippedRow(row, missing, given)) + b"\n")
 
     def close(self) -> None:
         """Makes sure that what was written about skipped rows is on disk."""

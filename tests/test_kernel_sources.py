@@ -57,6 +57,17 @@ def error_of(result: Result) -> str:
     return shown
 
 
+def displayed(kernel: Kernel, began: int) -> list[str]:
+    """The plain texts of what was displayed and updated since a message, in order."""
+    with kernel.published.changed:
+        return [
+            message.content["data"]["text/plain"]
+            for message in kernel.published.messages[began:]
+            if message.type in ("display_data", "update_display_data")
+            and "text/plain" in message.content["data"]
+        ]
+
+
 @pytest.mark.parametrize("source", ["rows()", "fetch()", "asyncio.ensure_future(fetch())"])
 def test_run_all_loses_no_cell_with_an_asynchronous_source(kernel: Kernel, source: str) -> None:
     """What belongs to the notebook's own loop is drained there, and every queued cell runs, in order."""
@@ -96,6 +107,43 @@ def test_an_interrupt_while_reading_leaves_nothing_behind(kernel: Kernel, source
     assert done.stdout.endswith("['a']\n"), done.errors
 
 
+HANG = """
+async def hang():
+    yield 'a'
+    print('hangs', flush=True)
+    await asyncio.Event().wait()
+"""
+IN_AN_ASYNC_CELL = """
+await asyncio.sleep(0)
+get_ipython().run_line_magic('groq_batch', 'answers --from hang()')
+"""
+
+
+def test_a_source_that_hangs_inside_an_async_cell_can_be_interrupted(kernel: Kernel) -> None:
+    """A cell that has awaited is interrupted as any other."""
+    ready(kernel)
+    kernel.run(ROWS + HANG)
+    hanging = kernel.send(IN_AN_ASYNC_CELL)
+    kernel.wait_until(lambda: "hangs" in kernel.printed(hanging), what="the source to hang")
+    kernel.interrupt()
+    (stopped,) = kernel.wait_for([hanging], timeout=15)
+    assert error_of(stopped) == "KeyboardInterrupt: nothing was sent, and `answers` is as it was."
+    assert kernel.run("await asyncio.sleep(0.01)\nprint('healthy')").stdout == "healthy\n"
+
+
+@pytest.mark.parametrize("source", ["asyncio.sleep(2.5, ['[[echo]]a'])", "late()"])
+def test_a_source_that_is_waited_for_is_seen(kernel: Kernel, source: str) -> None:
+    """Before its first item is there, a line says that it is waited for."""
+    ready(kernel)
+    kernel.run("import asyncio, time\ndef late():\n    time.sleep(2.5)\n    yield '[[echo]]a'")
+    began = len(kernel.published.messages)
+    done = kernel.run(f"%groq_batch answers --from {source}")
+    assert done.status == "ok", done.errors
+    shown = displayed(kernel, began)
+    assert "Waiting for the prompts. Nothing is sent yet; an interrupt stops it." in shown
+    assert any(text.startswith("Read 1 prompt in ") for text in shown)
+
+
 def test_a_slow_source_is_seen_to_be_read(kernel: Kernel) -> None:
     """After a second a line counts what was read; it stays as a fact, and the card stands under it."""
     ready(kernel)
@@ -103,13 +151,7 @@ def test_a_slow_source_is_seen_to_be_read(kernel: Kernel) -> None:
     began = len(kernel.published.messages)
     done = kernel.run("%groq_batch answers --from slow()")
     assert done.status == "ok", done.errors
-    with kernel.published.changed:
-        shown = [
-            message.content["data"]["text/plain"]
-            for message in kernel.published.messages[began:]
-            if message.type in ("display_data", "update_display_data")
-            and "text/plain" in message.content["data"]
-        ]
+    shown = displayed(kernel, began)
     counted = [text for text in shown if text.startswith("Reading prompts: ")]
     assert len(counted) >= 2
     assert counted[0].endswith(" so far. Nothing is sent yet; an interrupt stops it.")

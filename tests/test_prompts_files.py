@@ -159,6 +159,28 @@ def test_a_file_that_is_not_there_is_refused_with_the_nearest(folder):
     assert refusal("rows.csv") == "`rows.csv` is a folder: name one file in it"
 
 
+def test_a_file_that_changes_while_it_is_read_is_refused():
+    """Half of it is not taken for the whole."""
+    Path("a.csv").write_text("prompt\n" + "hi\n" * 5 * PIECE)
+    items = iter(from_source(Path("a.csv"), named="a.csv").items)
+    next(items)
+    Path("a.csv").write_text("prompt\n" + "hi\n" * 6 * PIECE)
+    with pytest.raises(InputError, match=r"^`a.csv` changed while it was read: send it again$"):
+        list(items)
+
+
+def test_names_that_no_file_can_have_are_refused():
+    """A prompt in quotes, or a home that is not there, is no file."""
+    assert refusal("Say hi " * 60).startswith("no file `Say hi Say hi")
+    assert refusal("~nosuchuser/x.csv") == "no file `~nosuchuser/x.csv`: Could not determine home directory."
+
+
+def test_a_table_of_very_many_columns_is_read():
+    """Looking for columns of one name takes no longer than reading them."""
+    Path("a.csv").write_text(",".join(f"c{n}" for n in range(50_000)) + "\n" + "x," * 49_999 + "x\n")
+    assert read("a.csv", template="{{ c49999 }}") == ["x"]
+
+
 def test_the_columns_of_a_file_can_be_read_again():
     """A file is not held in memory: its columns are read once more, if it is still the same."""
     Path("a.csv").write_text("prompt,n\nhi,1\nbye,\n")

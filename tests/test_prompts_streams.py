@@ -180,8 +180,9 @@ def test_a_source_of_unknown_length_says_so(make):
 
 def test_a_stream_of_tables_is_read_table_by_table():
     """What reads a table in chunks, as pandas does, is a source."""
-    tables = (pd.DataFrame({"n": [k, k + 1]}) for k in (0, 2))
-    assert read(tables, template="{{ n }} {{ index }}") == ["0 0", "1 1", "2 2", "3 3"]
+    tables = [pd.DataFrame({"n": [k, k + 1]}) for k in (0, 2)]
+    assert read(arows(tables), template="{{ n }} {{ index }}") == ["0 0", "1 1", "2 2", "3 3"]
+    assert read(iter(tables), template="{{ n }} {{ index }}") == ["0 0", "1 1", "2 2", "3 3"]
     assert refusal(iter([pd.DataFrame(ROWS), "hi"])) == "row 3 of `df` is not a table, as those before"
     assert refusal(iter(["hi", pd.DataFrame(ROWS)])).startswith("row 1 of `df` is a DataFrame, not a text")
 
@@ -233,6 +234,12 @@ def torn() -> pa.RecordBatchReader:
     return pa.RecordBatchReader.from_batches(whole.schema, batches())
 
 
+async def cancelled():
+    """An asynchronous source that is cancelled from inside."""
+    yield "hi"
+    raise asyncio.CancelledError
+
+
 class Unready:
     """An asynchronous source that fails before its first item."""
 
@@ -276,6 +283,7 @@ SKIP = "or leave their rows unsent: `--missing skip`"
         (lambda: iter([pd.DataFrame({"prompt": ["a"]}), pd.DataFrame({"text": ["b"]})]), {},
          "row 1 of `df`: this table lacks the column `prompt`"),
         (torn, {}, "`df` raised OSError: IOError: cut. (after 1 item, in "),
+        (cancelled, {}, "`df` raised CancelledError (after 1 item, in `cancelled` line "),
         (Unready, {}, "`df` raised OSError: not yet (after 0 items, in `__aiter__` line "),
         (lambda: iter([pl.LazyFrame(ROWS)]), {}, "row 0 of `df` is a LazyFrame, not a prompt. "),
         (lambda: iter([7]), {}, "row 0 of `df` is an int"),

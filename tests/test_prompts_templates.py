@@ -87,6 +87,10 @@ def test_what_a_row_sets_does_not_reach_the_next():
     assert fill(template) == ["Truegood", "Falsebad"]
 
 
+class Opaque:
+    """An object that has no text but its address."""
+
+
 NOTHING = (
     "the template uses nothing of the row, so it would send the same prompt for every row; "
     "write what differs: "
@@ -284,6 +288,30 @@ def test_vars_are_checked_before_the_first_row(template, variables, said):
     with pytest.raises(InputError) as caught:
         from_source([{"text": "a"}], template=template, variables=variables)
     assert caught.value.message == said
+
+
+@pytest.mark.parametrize(
+    ("template", "said"),
+    [
+        ("{{ d.x }}", "a missing value cannot be inserted: `x or 'none'` gives it a text"),
+        ("{{ d.o }}", "an Opaque has no text of its own: insert one of its fields"),
+        ("{{ d }}{{ vars.g }}", "the variable `g` is a generator, which is no text to insert"),
+        ("{{ d" + "|string" * 5_000 + " }}", "the template is nested too deeply: write it flatter"),
+    ],
+)
+def test_values_without_a_text_are_not_inserted(template, said):
+    """None inside a value, an object at some address, a generator that one row would use up."""
+    rows, variables = [{"d": {"x": None, "o": Opaque()}}], {"g": (x for x in "ab")}
+    with pytest.raises(InputError) as caught:
+        list(from_source(rows, template=template, variables=variables).items)
+    assert said in caught.value.message
+
+
+def test_json_in_a_prompt_is_as_it_is():
+    """`tojson` writes no HTML, and does not change what stands beside it."""
+    rows = [{"d": {"x": "<a & 'b'>", "é": [1]}, "t": "<i>"}]
+    made = list(from_source(rows, template="{{ d | tojson + t }}").items)
+    assert made == ['{"x": "<a & \'b\'>", "é": [1]}<i>']
 
 
 def test_a_long_column_is_found_by_its_first_word():

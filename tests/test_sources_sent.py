@@ -115,6 +115,19 @@ def test_a_batch_with_skipped_rows_is_the_same_after_a_restart(line: Line) -> No
     assert str(again[3].error).startswith("skipped: `say` is missing")
 
 
+def test_skipped_rows_of_another_submission_are_not_taken_for_these(line: Line) -> None:
+    """Which rows are skipped, under which ids and for what reason: all of it tells submissions apart."""
+    ask({"a": "[[echo]]1", "b": None}, missing="skip")
+    asked = sent(line)
+    other = ask({"a": "[[echo]]1", "c": None}, missing="skip")
+    assert [answer.custom_id for answer in other] == ["a", "c"]
+    template = "[[echo]]{{ x }}{{ y }}"
+    one = ask([{"x": "1", "y": ""}, {"x": None, "y": "2"}], template=template, missing="skip")
+    two = ask([{"x": "1", "y": ""}, {"x": "2", "y": None}], template=template, missing="skip")
+    assert (str(one[1].error)[:13], str(two[1].error)[:13]) == ("skipped: `x` ", "skipped: `y` ")
+    assert asked == []
+
+
 def test_rows_that_are_filled_later_are_sent_alone(line: Line) -> None:
     """Filling the holes of a table sends what was skipped, and nothing else."""
     ask(pl.DataFrame(HOLES), template=ECHO, missing="skip")
@@ -298,7 +311,7 @@ def test_rows_of_mixed_types_become_tables_where_they_can(line: Line) -> None:
     answers = ask(rows, template=ECHO)
     assert answers.to_pandas()["n"].tolist() == [1, "two"]
     assert answers.to_polars()["n"].to_list() == ["1", "two"]
-    with pytest.raises(InputError, match=r"^The rows hold values of several types in one column"):
+    with pytest.raises(InputError, match=r"^The rows hold values that Arrow cannot hold in one column: "):
         answers.to_arrow()
 
 

@@ -119,7 +119,10 @@ def to_polars(answers: Answers) -> polars.DataFrame:
         given = pl.DataFrame()
     elif isinstance(source, list):  # values of several types in a column become texts
         rows = [{str(key): value for key, value in row.items()} for row in source]
-        given = pl.DataFrame(rows, infer_schema_length=None, strict=False)
+        try:
+            given = pl.DataFrame(rows, infer_schema_length=None, strict=False)
+        except Exception as exc:  # whatever Polars raises
+            raise _mixed("Polars", exc) from exc
     else:
         given = _turned(source.to_polars)
     columns = [
@@ -170,11 +173,16 @@ def _arrow_of(rows: list[dict[str, Any]], pa: Any) -> Any:
     names = dict.fromkeys(name for row in rows for name in row)
     try:
         return pa.table({str(name): pa.array([row.get(name) for row in rows]) for name in names})
-    except pa.ArrowException as exc:
-        said = f"The rows hold values of several types in one column, which Arrow does not: {exc}"
-        raise InputError(
-            f"{' '.join(said.split()).rstrip('.')}. `.to_dicts()` and `.to_pandas()` do."
-        ) from exc
+    except (pa.ArrowException, OverflowError, ValueError) as exc:
+        raise _mixed("Arrow", exc) from exc
+
+
+def _mixed(library: str, exc: Exception) -> InputError:
+    said = " ".join(str(exc).split())[:300].rstrip(".")
+    return InputError(
+        f"The rows hold values that {library} cannot hold in one column: {said}. `.to_dicts()` and "
+        "`.to_pandas()` do."
+    )
 
 
 def _source(answers: Answers) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
+from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from itertools import islice
 from pathlib import Path
@@ -25,11 +26,15 @@ class File:
     """A file that prompts come from; its columns can be read again, to stand beside the answers."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path.expanduser().absolute()
         self.named = str(path)
-        _check(self.path, self.named)
-        self._read = READERS[self.path.suffix.lower()]
-        self._seen = self._stamp()
+        try:
+            self.path = path.expanduser().absolute()
+            _check(self.path, self.named)
+            self._read = READERS[self.path.suffix.lower()]
+            self._seen = self._stamp()
+        except (OSError, RuntimeError) as exc:  # a name that no file can have, or a home that is not there
+            said = exc.strerror or str(exc) if isinstance(exc, OSError) else str(exc)
+            raise InputError(f"no file {quoted(self.named)[:80]}: {said}") from exc
 
     def _stamp(self) -> tuple[int, int]:
         found = self.path.stat()
@@ -42,6 +47,8 @@ class File:
         """
         try:
             yield from self._read(self.path, quoted(self.named))
+            if self._stamp() != self._seen:
+                raise InputError(f"{quoted(self.named)} changed while it was read: send it again")
         except UnicodeDecodeError as exc:
             with self.path.open("rb") as file:
                 encoding = "utf-16" if file.read(2) in (b"\xff\xfe", b"\xfe\xff") else "latin-1"
@@ -161,7 +168,7 @@ def _csv(path: Path, said: str) -> Iterator[list[object]]:
 def _header(names: list[str], said: str) -> list[str]:
     """The columns' names; one without, as pandas writes its index, is called as pandas would call it."""
     names = [name or f"Unnamed: {n}" for n, name in enumerate(names)]
-    if twice := next((name for n, name in enumerate(names) if name in names[:n]), None):
+    if twice := next((name for name, count in Counter(names).items() if count > 1), None):
         raise InputError(f"{said} has columns of the same name: `{twice}` is there twice; rename one")
     return names
 

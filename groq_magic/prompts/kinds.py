@@ -84,7 +84,7 @@ def _is_list_of_requests(source: object, first: object, named: str) -> bool:
 
 def _is_answers(source: object, first: object, named: str) -> bool:
     """An Answers, which stands above this module: known by what it can do."""
-    return hasattr(source, "as_source")
+    return hasattr(type(source), "as_source")
 
 
 def _is_array(source: Any, first: object, named: str) -> bool:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FunctionType, ModuleType
 from typing import Any
@@ -16,7 +18,7 @@ from jinja2.visitor import NodeTransformer
 from groq_magic.errors import InputError
 from groq_magic.prompts.checks import is_missing, listed, nearest, quoted, sized
 from groq_magic.prompts.rows import Field
-from groq_magic.prompts.values import encodes
+from groq_magic.prompts.values import a_type, encodes
 
 LIMIT = 10_000_000
 """Characters that one filled template may have."""
@@ -24,11 +26,22 @@ LIMIT = 10_000_000
 _PADDING = ("center", "ljust", "rjust", "zfill", "expandtabs")
 
 
-def _no_function(value: object) -> object:
-    """The value to insert. A function is none: `{{ text.upper }}` forgot its brackets, or meant a key."""
-    if type(value) is not str and callable(value) and not isinstance(value, Undefined):
+def _insertable(value: object) -> object:
+    """The value to insert. Some are none: `{{ text.upper }}` forgot its brackets, or meant a key."""
+    if type(value) is str or isinstance(value, Undefined):
+        return value
+    if callable(value):
         raise TypeError("a function cannot be inserted: `x.name()` calls it, `x['name']` reads a key")
+    if is_missing(value):
+        raise TypeError("a missing value cannot be inserted: `x or 'none'` gives it a text")
+    if type(value).__repr__ is object.__repr__ and type(value).__str__ is object.__str__:
+        raise TypeError(f"{a_type(value)} has no text of its own: insert one of its fields")
     return value
+
+
+def _to_json(value: object, indent: int | None = None) -> str:
+    """JSON as it is. Jinja's own filter writes it for HTML pages."""
+    return json.dumps(value, ensure_ascii=False, indent=indent, default=str)
 
 
 class _Environment(ImmutableSandboxedEnvironment):
@@ -61,13 +74,14 @@ class _Environment(ImmutableSandboxedEnvironment):
 
 ENVIRONMENT = _Environment(
     undefined=StrictUndefined,
-    finalize=_no_function,
+    finalize=_insertable,
     autoescape=False,
     keep_trailing_newline=True,
     # No text that can be sent holds lone surrogates, so these cannot occur. (Empty marks hang Jinja.)
     comment_start_string="\udc00#",
     comment_end_string="#\udc00",
 )
+ENVIRONMENT.filters["tojson"] = _to_json
 GLOBALS = {name: ENVIRONMENT.globals[name] for name in ("range", "dict", "cycler", "joiner", "namespace")}
 ENVIRONMENT.globals.clear()  # they are handed to each context instead, so that a column called `range` wins
 
@@ -178,6 +192,15 @@ class Flat(NodeTransformer):
         return self.known.setdefault((of, key), f"{self.prefix}{len(self.known)}")
 
 
+@contextmanager
+def shallow(what: str) -> Iterator[None]:
+    """Whatever walks through a template goes as deep as it is nested, and Python no deeper than its limit."""
+    try:
+        yield
+    except RecursionError as exc:
+        raise InputError(f"{what} is nested too deeply: write it flatter") from exc
+
+
 def parse(text: str, what: str, first_line: int = 1) -> nodes.Template:
     """The tree, with carriage returns kept: Jinja would make every line end a newline."""
     if not encodes(text):
@@ -188,8 +211,6 @@ def parse(text: str, what: str, first_line: int = 1) -> nodes.Template:
         tree = ENVIRONMENT.parse(text.replace("\r", stand_in))
     except TemplateSyntaxError as exc:
         raise syntax_error(exc, what, first_line) from exc
-    except RecursionError as exc:
-        raise InputError(f"{what} is nested too deeply: write it flatter") from exc
     for data in tree.find_all(nodes.TemplateData):
         data.data = data.data.replace(stand_in, "\r")
     for const in tree.find_all(nodes.Const):
@@ -231,8 +252,6 @@ def asked(tree: nodes.Template, what: str, first_line: int = 1) -> list[tuple[st
         names = meta.find_undeclared_variables(tree)
     except TemplateSyntaxError as exc:  # an unknown filter or test shows only here
         raise syntax_error(exc, what, first_line) from exc
-    except RecursionError as exc:
-        raise InputError(f"{what} is nested too deeply: write it flatter") from exc
     lines: dict[str, int] = {}
     for name in tree.find_all(nodes.Name):
         if name.name in names:
@@ -248,6 +267,6 @@ def _in_vars(name: str, variables: Mapping[str, object], where: str) -> object:
     value = variables[name]
     if is_missing(value):
         raise InputError(f"{where}: the variable `{name}` is missing ({value!r}): give it a value")
-    if isinstance(value, FunctionType | ModuleType | type) or hasattr(value, "columns"):
+    if isinstance(value, FunctionType | ModuleType | type | Iterator) or hasattr(value, "columns"):
         raise InputError(f"{where}: the variable `{name}` is {sized(value)}, which is no text to insert")
     return value

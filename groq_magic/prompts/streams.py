@@ -5,6 +5,7 @@ A piece is a source of its own, a list or a table, small enough to be held as a 
 
 from __future__ import annotations
 
+import asyncio
 import traceback
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Generator, Iterable, Iterator
 from contextlib import suppress
@@ -26,7 +27,7 @@ def of_iterable(source: Iterable[object], named: str, tick: Tick) -> Generator[A
     What it raises becomes an InputError that says where. An iterator that is abandoned half-way is closed: it
     cannot be gone on with.
     """
-    read, items, table = 0, iter(list[object]()), False
+    read, items = 0, iter(list[object]())
     try:
         while True:
             piece: list[object] = []
@@ -35,7 +36,7 @@ def of_iterable(source: Iterable[object], named: str, tick: Tick) -> Generator[A
                 for item in islice(items, PIECE):
                     piece.append(item)
                     tick(read + len(piece))
-                    if table := _is_table(item, named):
+                    if _is_table(item, named):
                         break
             except GroqMagicError:
                 raise
@@ -44,7 +45,7 @@ def of_iterable(source: Iterable[object], named: str, tick: Tick) -> Generator[A
             if not piece:
                 return
             read += len(piece)
-            yield piece[0] if table and len(piece) == 1 else piece
+            yield _or_table(piece, named)
     except BaseException:
         if items is source and (close := getattr(source, "close", None)):
             with suppress(Exception):
@@ -60,6 +61,11 @@ def _is_table(item: object, named: str) -> bool:
     return tables.is_table(item, named)
 
 
+def _or_table(piece: list[Any], named: str) -> Any:
+    """The piece, or the table that it is one of."""
+    return piece[0] if len(piece) == 1 and _is_table(piece[0], named) else piece
+
+
 def of_tables(tables: Iterator[Any], named: str) -> Generator[Any]:
     """The same tables. What reading them raises becomes an InputError."""
     read = 0
@@ -73,7 +79,7 @@ def of_tables(tables: Iterator[Any], named: str) -> Generator[Any]:
         raise _raised(exc, named, read) from exc
 
 
-def of_async(source: AsyncIterable[object], named: str, tick: Tick) -> Generator[list[object]]:
+def of_async(source: AsyncIterable[object], named: str, tick: Tick) -> Generator[Any]:
     """Lists of its items, drained on this thread's own loop, the notebook's."""
     read = 0
     items: AsyncIterator[object] | None = None
@@ -82,7 +88,7 @@ def of_async(source: AsyncIterable[object], named: str, tick: Tick) -> Generator
         nonlocal items
         items = aiter(source) if items is None else items
         with suppress(StopAsyncIteration):
-            while len(piece) < PIECE:
+            while len(piece) < PIECE and not (piece and _is_table(piece[-1], named)):
                 piece.append(await anext(items))
                 tick(read + len(piece))
 
@@ -98,7 +104,7 @@ def of_async(source: AsyncIterable[object], named: str, tick: Tick) -> Generator
             if not piece:
                 return
             read += len(piece)
-            yield piece
+            yield _or_table(piece, named)
     finally:
         with suppress(RuntimeError, loop.Entered):  # an item may still be waited for after an interrupt
             loop.run_here(close())
@@ -114,6 +120,8 @@ def _drained(awaitable: Awaitable[Any], named: str, read: Callable[[], int] = la
         return loop.run_here(awaitable)
     except GroqMagicError:
         raise
+    except asyncio.CancelledError as exc:
+        raise _raised(exc, named, read()) from exc
     except loop.Entered as exc:
         raise InputError(
             f"{quoted(named)} is asynchronous, and {exc}: write `rows = [x async for x in …]` or "
@@ -123,7 +131,7 @@ def _drained(awaitable: Awaitable[Any], named: str, read: Callable[[], int] = la
         raise _raised(exc, named, read()) from exc
 
 
-def _raised(exc: Exception, named: str, read: int) -> InputError:
+def _raised(exc: BaseException, named: str, read: int) -> InputError:
     """What a source raised while it was read, with the place in the user's own code."""
     said = " ".join(str(exc).partition("Detail: Python exception")[0].split())[:300]  # Arrow adds a traceback
     frames = traceback.extract_tb(exc.__traceback__)

@@ -26,6 +26,7 @@ from groq_magic.prompts.names import (
     asked,
     assigned,
     parse,
+    shallow,
     syntax_error,
 )
 from groq_magic.prompts.rows import Field
@@ -101,6 +102,11 @@ def _bounded(chunks: Iterable[str]) -> str:
 
 def for_rows(text: str, scope: Scope, what: str = "the template") -> Template:
     """The template compiled for the rows of a scope. Unknown names raise, with the nearest one."""
+    with shallow(what):
+        return _for_rows(text, scope, what)
+
+
+def _for_rows(text: str, scope: Scope, what: str) -> Template:
     try:
         tree = parse(text, what)
     except InputError as exc:
@@ -126,6 +132,11 @@ def for_body(text: str, variables: Mapping[str, object], what: str, first_line: 
 
     Lines in errors count from `first_line`. It has no fields: `render_once` fills it.
     """
+    with shallow(what):
+        return _for_body(text, variables, what, first_line)
+
+
+def _for_body(text: str, variables: Mapping[str, object], what: str, first_line: int) -> Template:
     tree = parse(text, what, first_line)
     own, constants = assigned(tree), {}
     for name, line in asked(tree, what, first_line):
