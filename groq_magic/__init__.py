@@ -31,7 +31,7 @@ The map, from the top floor down; imports only go down:
     settings    what prompts are asked with
     shards      requests → JSONL files within the limits; fingerprints
     answers/    what came back: reading, answers, frames, display
-    prompts/    what is asked: body, sources, templates, checks, rules
+    prompts/    what is asked: body, kinds of sources, streams, files, templates, rules
     wire        Groq's JSON as typed values      keys  key and service     prices  what tokens cost
     loop        one thread, one event loop
     errors      below all

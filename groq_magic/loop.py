@@ -84,20 +84,41 @@ def run_here(awaitable: Awaitable[T]) -> T:
                 f"the loop that runs here ({type(own).__module__}) cannot be entered again"
             ) from exc
     task = asyncio.ensure_future(awaitable, loop=own)
+    with _owed(own):
+        try:
+            with _interruptible():
+                return own.run_until_complete(task)
+        except BaseException:
+            task.cancel()
+            own.run_until_complete(asyncio.wait({task}, timeout=_CANCELLED_BY_S))
+            raise
+
+
+@contextmanager
+def _owed(own: asyncio.AbstractEventLoop) -> Iterator[None]:
+    """The loop's round that we stand in goes on to call as many callbacks as were ready when it began.
+
+    Those that were called in here are missing to it then, and asyncio's own round ends with an IndexError
+    that no one catches: the kernel dies. Empty ones take their place.
+    """
+    ready = getattr(own, "_ready", None)
+    before = len(ready) if ready is not None else 0
     try:
-        with _interruptible():
-            return own.run_until_complete(task)
-    except BaseException:
-        task.cancel()
-        own.run_until_complete(asyncio.wait({task}, timeout=_CANCELLED_BY_S))
-        raise
+        yield
+    finally:
+        for _ in range(before - len(ready) if ready is not None else 0):
+            own.call_soon(_nothing)
+
+
+def _nothing() -> None:
+    """Takes the place of a callback."""
 
 
 @contextmanager
 def _interruptible() -> Iterator[None]:
     """An interrupt raises KeyboardInterrupt here, as in any cell.
 
-    While a cell awaits, a kernel would cancel that cell's task instead, which stands in here and hears of
+    While a cell awaits, a kernel would cancel that cell's task instead, which stands in here and hears
     nothing.
     """
     if threading.current_thread() is not threading.main_thread():

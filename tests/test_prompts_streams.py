@@ -3,12 +3,14 @@
 import asyncio
 import csv
 import gc
+import signal
 import sqlite3
 import subprocess
 import sys
 import tracemalloc
 from collections import namedtuple
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from io import StringIO
@@ -416,6 +418,58 @@ async def main():
 
 asyncio.run(main())
 """
+
+
+IN_A_ROUND = """
+import asyncio
+from groq_magic.prompts import from_source
+
+async def rows():
+    for n in range(3):
+        await asyncio.sleep(0)
+        yield f"hi {n}"
+
+found = []
+
+async def main():
+    own = asyncio.get_running_loop()
+    own.call_soon(lambda: found.extend(from_source(rows()).items))
+    for _ in range(5):
+        own.call_soon(found.append, "beside")
+    await asyncio.sleep(0.05)
+
+asyncio.run(main())
+assert sorted(found) == ["beside"] * 5 + ["hi 0", "hi 1", "hi 2"], found
+"""
+
+
+def test_a_round_of_the_loop_that_is_entered_goes_on_unharmed():
+    """What was ready beside the cell runs within it, and is not missed afterwards: kernels died of it."""
+    root = Path(__file__).resolve().parents[1]
+    subprocess.run([sys.executable, "-W", "error", "-c", IN_A_ROUND], check=True, cwd=root, timeout=60)
+
+
+def test_an_interrupt_is_heard_again_as_before_after_a_drain():
+    """Who handled interrupts handles them again; off the main thread nobody touches them."""
+    before = signal.getsignal(signal.SIGINT)
+    seen = []
+
+    async def rows():
+        seen.append(signal.getsignal(signal.SIGINT))
+        yield "hi"
+
+    def handler(*_):
+        """Another one than Python's."""
+
+    signal.signal(signal.SIGINT, handler)
+    try:
+        assert read(rows()) == ["hi"]
+        assert signal.getsignal(signal.SIGINT) is handler
+        with ThreadPoolExecutor(1) as pool:
+            assert pool.submit(read, rows()).result(30) == ["hi"]
+        assert seen == [signal.default_int_handler, handler]
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_what_is_asynchronous_runs_on_a_loop_that_is_running():

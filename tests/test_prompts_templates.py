@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from groq_magic.errors import InputError
-from groq_magic.prompts import from_source
+from groq_magic.prompts import Skipped, from_source
 
 ROWS = [
     {"text": "good", "Review Text": "A", "items": 1, "vars": "v"},
@@ -336,6 +336,16 @@ def test_a_system_template_makes_message_lists():
     assert fill("{{ text }}", system="Row {{ index }}") == [
         [{"role": "system", "content": f"Row {n}"}, {"role": "user", "content": row["text"]}]
         for n, row in enumerate(ROWS)
+    ]
+
+
+def test_a_system_template_may_use_another_column_than_the_prompt():
+    """Rows with their prompts in a column need no template for that."""
+    rows = [{"prompt": "hi", "lang": "fr"}, {"prompt": None, "lang": "de"}]
+    found = list(from_source(rows, system="Speak {{ lang }}", missing="skip").items)
+    assert found == [
+        [{"role": "system", "content": "Speak fr"}, {"role": "user", "content": "hi"}],
+        Skipped("prompt"),
     ]
 
 

@@ -95,7 +95,7 @@ class Asking:
         """The prompts of rows as they are, without a template."""
         if self._items == "request":
             return lines.requests(rows.values(ITEM), rows.place, self._model, self.models)
-        (field,) = self._used
+        field = self._used[0]  # those of the system message come after it
         talks = self._items == "conversation" or field.column == "messages"
         return (checks.conversations if talks else checks.texts)(rows.values(field), rows.place)
 

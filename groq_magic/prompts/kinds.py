@@ -115,7 +115,21 @@ def _table(name: str) -> Callable[..., Any]:
 def _narwhals(name: str) -> Callable[[Any, Any, str], bool]:
     call = _table(name)
     quick = (Iterator, Coroutine, AsyncIterator)  # no frames, so Narwhals need not be asked
-    return lambda source, first, named: not isinstance(source, quick) and call(source, named)
+    return lambda source, first, named: (
+        not isinstance(source, quick) and not _is_dask(source) and call(source, named)
+    )
+
+
+def _is_dask(source: object) -> bool:
+    """A frame or one column of Dask's, which runs by itself: Narwhals knows no columns of it."""
+    return hasattr(type(source), "__dask_graph__")
+
+
+_asked_of_narwhals = _narwhals("is_lazy")
+
+
+def _is_lazy(source: object, first: object, named: str) -> bool:
+    return _is_dask(source) or _asked_of_narwhals(source, first, named)
 
 
 KINDS: tuple[Kind, ...] = (
@@ -142,7 +156,7 @@ KINDS: tuple[Kind, ...] = (
          "text", "item, index", read=_table("of_series")),
     Kind("a pandas, Polars or Arrow table", "df", _narwhals("is_table"),
          "row", "the columns, row, index", read=_table("of_table"), of_tables=True),
-    Kind("a lazy frame", 'pl.scan_csv("reviews.csv")', _narwhals("is_lazy"),
+    Kind("a lazy frame", 'pl.scan_csv("reviews.csv")', _is_lazy,
          becomes=lambda source, named, tick: _table("collected")(source, named), stands_in=False),
     Kind("an awaitable", "fetch_rows()", _is(Awaitable), becomes=streams.awaited, stands_in=False),
     Kind("an asynchronous generator", "rows_of(client)", _is(AsyncIterable),

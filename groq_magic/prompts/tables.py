@@ -40,17 +40,16 @@ def is_series(source: object, named: str) -> bool:
 
 
 def is_lazy(source: object, named: str) -> bool:
-    """Whether it is a query that has not run yet: what Narwhals knows as one, or anything of Dask's."""
-    return hasattr(source, "__dask_graph__") or isinstance(native(source, named), nw.LazyFrame)
+    """Whether it is a query that has not run yet."""
+    return isinstance(native(source, named), nw.LazyFrame)
 
 
 def collected(source: object, named: str) -> object:
     """What a query that has not run gives: an eager frame of Polars, pandas or Arrow."""
-    lazy = native(source, named)
     try:
-        if not isinstance(lazy, nw.LazyFrame):  # one column of Dask's, which Narwhals does not know
-            return lazy.compute()
-        return lazy.collect().to_native()
+        if hasattr(source, "compute"):
+            return source.compute()
+        return native(source, named).collect().to_native()
     except Exception as exc:  # whatever the engine raises
         said = " ".join(str(exc).split())[:300]
         raise InputError(f"{quoted(named)} fails when it is run: {type(exc).__name__}: {said}") from exc
