@@ -616,9 +616,8 @@ def test_an_uploaded_file_is_used_whatever_its_status(what: str, line: Line) -> 
     assert line.asked[line.asked.index(UPLOAD) :][:2] == [UPLOAD, CREATE]
 
 
-# Only the command `groq-magic sandbox`, whose process is its own, takes signals.
-# The server of the sandbox is a process of its own. `loop.run_here` takes interrupts on the main thread alone
-# and gives them back: test_prompts_streams shows both.
+# The command `groq-magic sandbox` is a process of its own. `loop.run_here` takes interrupts on the main
+# thread alone and gives them back: test_prompts_streams shows both.
 MAY_TAKE_SIGNALS = {"loop.py", "sandbox/serve.py"}
 
 
