@@ -366,6 +366,12 @@ def test_ids_that_would_not_do_are_refused_with_row_and_value(source, column, sa
     assert refusal(source, id_column=column) == said
 
 
+def test_names_in_errors_neither_act_nor_part_the_line():
+    """Escape sequences, line ends and half characters in a column's name are shown as blanks or "?"."""
+    said = refusal([{"a\nb\x1b[31m\u2028\ud800": "x"}], template="{{ c }}")
+    assert said == "the template, line 1: `c` is unknown; `df` has: a b [31m ?, row, index"
+
+
 def test_a_template_over_conversations_is_refused():
     """Conversations are sent as they are."""
     said = "`df` holds conversations, which are sent as they are: leave out the template"

@@ -92,6 +92,7 @@ def test_the_card_counts_what_was_skipped(line: Line) -> None:
     seen = last(answers)
     assert (seen.skipped, seen.prompts, seen.left) == (1, 2, 0)
     assert '<progress max="1" value="1"' in picture.static(seen)
+    assert "1 answered · 1 skipped" in picture.line(seen)
     assert seen.first_prompt == "[[echo]]a"
     assert seen.first_answers == ((1, "[[echo]]a", "a"),)
 
@@ -276,9 +277,9 @@ def test_images_are_the_same_request_from_every_source(line: Line, make: Any) ->
 
 def test_rows_without_the_same_keys_name_their_columns_alike(line: Line) -> None:
     """A column of the source that some rows lack is never taken for ours in them."""
-    answers = ask([{"say": "a", "answer": "old"}, {"say": "b"}], template=ECHO)
+    answers = ask([{"say": "a"}, {"say": "b", "answer": "old"}], template=ECHO)
     assert [row["answer_answer"] for row in answers.to_dicts()] == ["a", "b"]
-    assert "answer" not in answers.to_dicts()[1]
+    assert "answer" not in answers.to_dicts()[0]
 
 
 def test_a_series_comes_back_beside_its_answers(line: Line) -> None:
@@ -458,6 +459,16 @@ def test_prompts_serve_request_lines(line: Line) -> None:
 def test_a_known_request_is_found_under_its_own_model(line: Line) -> None:
     """Among lines of several models each is known by its own, with its own options."""
     ask(MIXED)
+    asked = sent(line)
+    assert submit(["[[echo]]two"], model="openai/gpt-oss-120b", temperature=0.5) == ["two"]
+    assert asked == []
+
+
+def test_what_was_left_of_other_lines_is_known_too(line: Line) -> None:
+    """Where some of a submission was asked before, the rest is known by what it is."""
+    ask(MIXED[:1])
+    lines = client.prompts.from_source(MIXED[:2])
+    client.send(lines, client.Settings(shard_rows=1), name="answers").wait(WAIT_S)
     asked = sent(line)
     assert submit(["[[echo]]two"], model="openai/gpt-oss-120b", temperature=0.5) == ["two"]
     assert asked == []
