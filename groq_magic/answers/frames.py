@@ -15,6 +15,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
 
 from groq_magic.errors import InputError
+from groq_magic.prompts.checks import one_line
 from groq_magic.prompts.files import File
 
 if TYPE_CHECKING:
@@ -87,7 +88,11 @@ def dicts(answers: Answers) -> list[dict[str, Any]]:
     else:
         asked = source if isinstance(source, list) else source.rows(named=True)
     taken = dict.fromkeys(key for given in asked for key in given)  # of all rows: a row may lack some
-    return [given | _renamed(row, taken) for given, row in zip(asked, rows, strict=True)]
+    names = _renamed({name: name for name in _added(answers)}, taken)
+    return [
+        given | {name: row[ours] for name, ours in names.items()}
+        for given, row in zip(asked, rows, strict=True)
+    ]
 
 
 def to_pandas(answers: Answers) -> pandas.DataFrame:
@@ -178,7 +183,7 @@ def _arrow_of(rows: list[dict[str, Any]], pa: Any) -> Any:
 
 
 def _mixed(library: str, exc: Exception) -> InputError:
-    said = " ".join(str(exc).split())[:300].rstrip(".")
+    said = one_line(exc).rstrip(".")
     return InputError(
         f"The rows hold values that {library} cannot hold in one column: {said}. `.to_dicts()` and "
         "`.to_pandas()` do."
@@ -193,14 +198,14 @@ def _source(answers: Answers) -> Any:
     if kept is None:
         return None
     samples = answers._rows.samples
-    picked = [row // samples for row in answers._picked]
-    whole = not answers._part and samples == 1
     if isinstance(kept, list):
-        return [dict(kept[row]) for row in picked]
+        return [dict(kept[row // samples]) for row in answers._picked]
     import narwhals as nw
 
     frame: Any = nw.from_native(cast(Any, kept), eager_only=True)
-    return frame if whole else frame[picked, :]
+    if not answers._part and samples == 1:
+        return frame
+    return frame[[row // samples for row in answers._picked], :]
 
 
 def _read_again(file: File) -> object:

@@ -40,6 +40,9 @@ class Line:
 Prompt = str | list[Message] | Line | Skipped
 """A text (it becomes one user message), a whole list of messages, a whole request, or none."""
 
+PLAIN = str | Number | date | time | timedelta  # a datetime is a date, a Decimal a Number
+"""What a template makes a text of by itself."""
+
 Place = Callable[[int], str]
 """Row number, from 0, to the words that name it in an error: "row 3 of `df`"."""
 
@@ -53,7 +56,7 @@ class Prompts:
     `count` is None each is there once its prompt was read. `frame` is what the source's columns can be
     had from beside the answers, or None. `system` is a system message that all share, or None; one that
     differs by row is in `items` already. `models` are those that whole request lines ask, of the lines read
-    so far. `close` lets go of a source that was not read to its end.
+    so far. `close` lets go of a source that was not read to its end; `again`: it can be read once more.
     """
 
     items: Iterable[Prompt]
@@ -80,7 +83,7 @@ def texts(items: Iterable[object], place: Place) -> Iterator[Prompt]:
 def plain(values: Iterable[object], place: Place) -> Iterator[object]:
     """The same values, to fill a template with. Raises at the first that is no text, number or date."""
     for row, value in enumerate(values):
-        if type(value) is not str and not isinstance(value, str | Number | date | time | timedelta):
+        if type(value) is not str and not isinstance(value, PLAIN):
             _plain_text(value, row, place)
         yield value
 
@@ -197,6 +200,11 @@ def is_missing(value: object) -> bool:
         return bool(value != value)
     except Exception:  # an array or another object that compares in its own way
         return False
+
+
+def one_line(said: object) -> str:
+    """What somebody else's error says, on one line of at most 300 characters."""
+    return " ".join(str(said).split())[:300]
 
 
 def rows_place(named: str) -> Place:

@@ -15,14 +15,12 @@ from collections.abc import (
     Sequence,
 )
 from dataclasses import dataclass
-from datetime import date, time, timedelta
-from numbers import Number
 from pathlib import Path
 from typing import Any, Literal
 
 from groq_magic.prompts import refusals, streams
 from groq_magic.prompts import rows as reading
-from groq_magic.prompts.checks import is_missing
+from groq_magic.prompts.checks import PLAIN, is_missing
 from groq_magic.prompts.files import File
 from groq_magic.prompts.rows import Rows
 
@@ -52,7 +50,7 @@ class Kind:
 
 
 def _is_text(item: object) -> bool:
-    return isinstance(item, str | Number | date | time | timedelta)  # a template makes texts of the others
+    return isinstance(item, PLAIN)
 
 
 def _is_talk(item: object) -> bool:

@@ -14,7 +14,7 @@ from typing import Any
 
 from groq_magic import loop
 from groq_magic.errors import GroqMagicError, InputError
-from groq_magic.prompts.checks import quoted
+from groq_magic.prompts.checks import one_line, quoted
 from groq_magic.prompts.files import PIECE
 
 Tick = Callable[[int], None]
@@ -133,7 +133,7 @@ def _drained(awaitable: Awaitable[Any], named: str, read: Callable[[], int] = la
 
 def _raised(exc: BaseException, named: str, read: int) -> InputError:
     """What a source raised while it was read, with the place in the user's own code."""
-    said = " ".join(str(exc).partition("Detail: Python exception")[0].split())[:300]  # Arrow adds a traceback
+    said = one_line(str(exc).partition("Detail: Python exception")[0])  # Arrow adds a traceback
     frames = traceback.extract_tb(exc.__traceback__)
     where = [frame for frame in frames if "asyncio" not in frame.filename and frame.name != "run_here"][-1:]
     at = f", in `{where[0].name}` line {where[0].lineno}" if where else ""

@@ -12,7 +12,7 @@ import narwhals as nw
 from narwhals.exceptions import DuplicateError
 
 from groq_magic.errors import InputError
-from groq_magic.prompts.checks import quoted
+from groq_magic.prompts.checks import one_line, quoted
 from groq_magic.prompts.rows import ITEM, Field, Rows
 
 BATCH = 10_000
@@ -51,8 +51,8 @@ def collected(source: object, named: str) -> object:
             return source.compute()
         return native(source, named).collect().to_native()
     except Exception as exc:  # whatever the engine raises
-        said = " ".join(str(exc).split())[:300]
-        raise InputError(f"{quoted(named)} fails when it is run: {type(exc).__name__}: {said}") from exc
+        said = f"{type(exc).__name__}: {one_line(exc)}"
+        raise InputError(f"{quoted(named)} fails when it is run: {said}") from exc
 
 
 def streamed(source: object) -> Iterator[object]:

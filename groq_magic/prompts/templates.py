@@ -16,7 +16,7 @@ from typing import Any
 from jinja2 import TemplateError, TemplateSyntaxError, nodes
 
 from groq_magic.errors import InputError
-from groq_magic.prompts.checks import Place, is_missing, listed, nearest, sized
+from groq_magic.prompts.checks import PLAIN, Place, is_missing, listed, nearest, sized
 from groq_magic.prompts.names import (
     ENVIRONMENT,
     GLOBALS,
@@ -158,14 +158,9 @@ def _for_body(text: str, variables: Mapping[str, object], what: str, first_line:
 
 def _scalar(name: str, value: object, where: str) -> object:
     """The value if it may stand in a body."""
-    from datetime import date, time, timedelta
-    from numbers import Number
-
     if is_missing(value):
         raise InputError(f"{where}: `{name}` is missing ({value!r}): give it a value")
-    if not isinstance(
-        value, str | Number | date | time | timedelta
-    ):  # a datetime is a date, a Decimal a Number
+    if not isinstance(value, PLAIN):
         one_each = f"; one prompt for each of them? `--from {name}`" if hasattr(value, "__len__") else ""
         raise InputError(f"{where}: `{name}` is {sized(value)}, not a text, number or date{one_each}")
     return value
