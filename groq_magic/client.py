@@ -21,8 +21,11 @@ from groq_magic.keys import Service
 from groq_magic.ledger import new_job_id
 from groq_magic.pipeline import Run
 from groq_magic.prompts import Prompts
-from groq_magic.settings import DEFAULT_MODEL, Settings, body_options, checked_model
+from groq_magic.settings import BODY_OPTIONS, DEFAULT_MODEL, Settings, body_options, checked_model
 from groq_magic.view import Observer
+
+CHANGES = ("model", *BODY_OPTIONS)
+"""What a retry may change of a submission's requests."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,8 @@ def submit(
     id: str | None = None,
     temperature: float | None = None,
     max_tokens: int | None = None,
+    seed: int | None = None,
+    reasoning: str | None = None,
     extra: Mapping[str, Any] | None = None,
     window: str = "24h",
     take: int = 1,
@@ -76,14 +81,16 @@ def submit(
     message lists, rows, a frame, a file (a `Path`), an iterator of at most `max_prompts`, whole request lines
     … `template` (Jinja's `{{ }}`) is filled for each row; rows in which a value of it is missing are an error
     or, with `missing="skip"`, are not sent. `model` is by default openai/gpt-oss-20b, or that of request
-    lines. `temperature` is 0 to 2; `max_tokens` bounds each answer; `extra` is merged into every request's
-    body; `window` is "24h" or "7d". Each prompt is asked `samples` times; with
-    `unique`, equal prompts are sent once and share the answer. Everything is cut and checked before this
-    returns; the network is never waited for. What was asked before is not sent again, row by row; another
-    `take` is another set of answers. With a `name`, `%groq attach` finds them under it in this notebook.
-    Raises InputError, KeyMissing, LedgerError. https://console.groq.com/docs/batch
+    lines. `temperature` is 0 to 2; `max_tokens` bounds each answer; `reasoning` is low, medium or high;
+    `extra` is merged into every request's body; `window` is "24h" or "7d". Each prompt is asked `samples`
+    times; with `unique`, equal prompts are sent once and share the answer. Everything is cut and checked
+    before this returns; the network is never waited for. What was asked before is not sent again, row by
+    row; another `take` is another set of answers. With a `name`, `%groq attach` finds them under it in this
+    notebook. Raises InputError, KeyMissing, LedgerError. https://console.groq.com/docs/batch
     """
-    options = body_options(temperature=temperature, max_tokens=max_tokens, extra=extra)
+    options = body_options(
+        temperature=temperature, max_tokens=max_tokens, seed=seed, reasoning=reasoning, extra=extra
+    )
     settings = Settings(
         DEFAULT_MODEL if model is None else model, window, options, take=take, samples=samples, unique=unique
     )
@@ -109,10 +116,13 @@ def send(
     name: str,
     bind: Callable[[Answers], None] = lambda answers: None,
     tick: Callable[[int], None] = lambda rows: None,
+    before: Answers | None = None,
+    cancel_before: bool = False,
 ) -> Answers:
     """Cuts the prompts, puts the job on the ledger, binds the Answers, and only then starts carrying it.
 
-    `tick` is told now and then how many prompts were cut.
+    `tick` is told now and then how many prompts were cut. `before` is what the name stood for until now: a
+    batch of other prompts that still runs is cancelled first, or the card says that it does.
     """
     book, missing = ledger.current(), None
     try:
@@ -129,14 +139,19 @@ def send(
     if not new and runs.at_rest(job.job_id) and runs.some_unanswered(job.job_id):
         rows = runs.read(job)
         asked_now = _ask_again(job, rows, rows.unanswered())
+    still = before if before and not before.done and before.job_id != job.job_id else None
     held: list[Answers] = []
 
     def held_by_whoever_asked(answers: Answers) -> None:
+        if still and cancel_before:
+            still.cancel()
         held.append(answers)
         bind(answers)
 
     try:
         met = replace(_met(job, asked_now, new=new), repeats=repeats)
+        if still:
+            met = replace(met, notes=(_goes_on(still, cancelled=cancel_before),))
         return carry(
             job, name, frame=asked.frame, service=lambda: where, met=met, new=new, bind=held_by_whoever_asked
         )
@@ -144,6 +159,15 @@ def send(
         if new and not held:  # an interrupt at the last moment: nobody has it, so nothing of it stays
             _take_back(job.job_id)
         raise
+
+
+def _goes_on(before: Answers, *, cancelled: bool) -> str:
+    """What becomes of the batch that a name stood for until now."""
+    what = f"{before.name} was another batch until now ({display.prompts(len(before))})"
+    if cancelled:
+        return f"{what}; that one is cancelled."
+    stop = f"%groq cancel {before.job_id} stops it, --replace does so from here"
+    return f"{what}; that one goes on and is charged: {stop}."
 
 
 def _take_back(job_id: str) -> None:
@@ -251,7 +275,8 @@ def _loans(draft: Job, cuts: list[shards.Cut], *, unique: bool, but: Container[s
 @dataclass(frozen=True)
 class Met:
     """What became of a submission, for its card: how many rows are `reused` and since when the first of them,
-    how many only repeat another, how many of an earlier one are asked `again`; what to type to go on.
+    how many only repeat another, how many of an earlier one are asked `again`; what to type to go on;
+    whatever else is to be said.
     """
 
     reused: int = 0
@@ -259,6 +284,7 @@ class Met:
     repeats: int = 0
     again: int = 0
     go_on: str = ""
+    notes: tuple[str, ...] = ()
 
 
 def _met(job: Job, asked_now: int, *, new: bool) -> Met:
@@ -365,12 +391,11 @@ def _hand_on(job_id: str, loan: Loan) -> None:
 def retry(answers: Answers, picked: Sequence[int], **changes: Any) -> int:
     """Sends again what has no answer among these rows, changed as `changes` says; how many are sent.
 
-    `changes` are those of `submit`: model, temperature, max_tokens, extra. What was cut off is sent, too, if
+    `changes` are those of `submit` that `CHANGES` names. What was cut off is sent, too, if
     `max_tokens` rises. All Answers over these rows fill in place. Raises StillRunning while the batch runs.
     """
-    known = ("model", "temperature", "max_tokens", "extra")
-    if unknown := [name for name in changes if name not in known]:
-        raise InputError(f"retry knows no {unknown[0]!r}; it takes {', '.join(known)}.")
+    if unknown := [name for name in changes if name not in CHANGES]:
+        raise InputError(f"retry knows no {unknown[0]!r}; it takes {', '.join(CHANGES)}.")
     job = ledger.current().job(answers.job_id)
     if answers.done:
         _drop_unsent(job.job_id)
@@ -503,7 +528,9 @@ def _verbs(job_id: str, run: Run, name: str, met: Met) -> Verbs:
         # One batch may be held under several names.
         def seen(snapshot: Snapshot) -> None:
             seen_here = replace(snapshot, name=name, reused=met.reused, reused_from=met.since)
-            observer(replace(seen_here, repeats=met.repeats, again=met.again, go_on=met.go_on))
+            observer(
+                replace(seen_here, repeats=met.repeats, again=met.again, go_on=met.go_on, notes=met.notes)
+            )
 
         loop.run(run.view.watch(seen))
 
@@ -559,6 +586,12 @@ def find(word: str) -> tuple[Job, str]:
         job = loop.run(_taken_up(word))
     job = job or book.job(word)
     return job, job.name
+
+
+def known(word: str) -> bool:
+    """Whether this is the id of a job of ours or of its batch."""
+    book = ledger.current()
+    return word in {job.job_id for job in book.jobs()} or book.job_of_batch(word) is not None
 
 
 async def _taken_up(batch_id: str) -> Job:

@@ -191,6 +191,7 @@ class Snapshot:
     again_done: int = 0
     not_resent: str | None = None
     go_on: str = ""
+    notes: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()
     first_prompt: str = ""
     first_answers: tuple[tuple[int, str, str], ...] = ()

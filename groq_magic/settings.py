@@ -14,13 +14,23 @@ from groq_magic.prompts.values import shown
 
 DEFAULT_MODEL = "openai/gpt-oss-20b"
 # https://console.groq.com/docs/api-reference#chat-create
-RANGES = {
+RANGES: dict[str, tuple[float, float]] = {
     "temperature": rules.RANGES["temperature"],
     "max_tokens": (1.0, math.inf),
+    "seed": (-(2**63), 2**63 - 1),  # what a signed integer of 64 bits holds
     "take": (1.0, math.inf),
     "samples": (1.0, math.inf),
 }
-_FIELDS = {"temperature": "temperature", "max_tokens": "max_completion_tokens"}
+# https://console.groq.com/docs/reasoning: of the gpt-oss family; other words go through `extra`
+EFFORTS = ("low", "medium", "high")
+# Options of ours that are a field of Groq's body each. `max_tokens` there is the deprecated word.
+_FIELDS = {
+    "temperature": "temperature",
+    "max_tokens": "max_completion_tokens",
+    "seed": "seed",
+    "reasoning": "reasoning_effort",
+}
+BODY_OPTIONS = (*_FIELDS, "extra")
 WINDOWS = ("24h", "7d")  # those with evidence: https://console.groq.com/docs/batch
 
 
@@ -58,26 +68,45 @@ def checked_model(model: object) -> str:
 
 
 def body_options(
-    *, temperature: float | None = None, max_tokens: int | None = None, extra: Mapping[str, Any] | None = None
+    *,
+    temperature: float | None = None,
+    max_tokens: int | None = None,
+    seed: int | None = None,
+    reasoning: str | None = None,
+    extra: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Options as Groq's body fields, only those that were given. Raises InputError.
 
     https://console.groq.com/docs/api-reference#chat-create: temperature 0 to 2; `max_tokens` is deprecated
-    for `max_completion_tokens`.
+    for `max_completion_tokens`; `reasoning` is the `reasoning_effort`: low, medium or high.
     """
-    given = {"temperature": temperature, "max_tokens": max_tokens}
+    said: dict[str, Any] = {
+        "temperature": temperature,
+        "max_tokens": max_tokens,
+        "seed": seed,
+        "reasoning": reasoning,
+    }
+    given = {name: value for name, value in said.items() if value is not None}
     options: dict[str, Any] = {}
     for name, value in given.items():
-        if value is None:
-            continue
-        low, high = RANGES[name]
-        kinds = int if name == "max_tokens" else (int, float)
-        if not isinstance(value, kinds) or isinstance(value, bool) or not low <= value <= high:
-            whole = "whole numbers from" if name == "max_tokens" else "numbers from"
-            upper = "on" if high == math.inf else f"to {high:g}"
-            raise InputError(f"{name} is {value!r}; Groq takes {whole} {low:g} {upper}.")
+        if wanted := _wanted(name, value):
+            raise InputError(f"{name} is {shown(value)}; Groq takes {wanted}.")
         options[_FIELDS[name]] = float(value) if name == "temperature" else value
-    return options | _extra(extra, {name for name, value in given.items() if value is not None})
+    return options | _extra(extra, set(given))
+
+
+def _wanted(name: str, value: Any) -> str:
+    """What Groq takes for an option, where this value is none of it; else ""."""
+    if name == "reasoning":
+        return "" if value in EFFORTS else f"{', '.join(EFFORTS[:-1])} or {EFFORTS[-1]}"
+    low, high = RANGES[name]
+    kinds = (int, float) if name == "temperature" else int
+    if isinstance(value, kinds) and not isinstance(value, bool) and low <= value <= high:
+        return ""
+    if name == "seed":
+        return "whole numbers of up to 64 bits"
+    upper = "on" if high == math.inf else f"to {high:g}"
+    return f"{'numbers' if name == 'temperature' else 'whole numbers'} from {low:g} {upper}"
 
 
 def _extra(extra: object, given: set[str]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from groq_magic import client, ledger, runs, services
 from groq_magic.answers import Answers
 from groq_magic.errors import NotSent, StillRunning
+from groq_magic.job import Snapshot
 from groq_magic.keys import Service
 
 T = TypeVar("T")
@@ -76,6 +77,13 @@ def ended(answers: Answers) -> Answers:
         with suppress(StillRunning, NotSent):
             answers.wait(0.05)
     return answers
+
+
+def look(answers: Answers) -> Snapshot:
+    """How a card sees the batch now."""
+    seen: list[Snapshot] = []
+    client.watch(answers, seen.append)
+    return seen[0]
 
 
 def until(look: Callable[[], T]) -> T:

@@ -27,6 +27,8 @@ ROOT = Path(__file__).resolve().parents[1]
         ({}, {}),
         ({"temperature": 0}, {"temperature": 0.0}),
         ({"max_tokens": 5}, {"max_completion_tokens": 5}),
+        ({"seed": -3, "reasoning": "low"}, {"seed": -3, "reasoning_effort": "low"}),
+        ({"extra": {"seed": 3, "reasoning_effort": "none"}}, {"seed": 3, "reasoning_effort": "none"}),
         ({"extra": {"top_p": 0.9}}, {"top_p": 0.9}),
         ({"extra": {"temperature": 1}}, {"temperature": 1}),
         ({"temperature": 1, "extra": {"stop": ["x"]}}, {"temperature": 1.0, "stop": ["x"]}),
@@ -46,6 +48,17 @@ def test_options_become_groqs_fields(given: dict[str, Any], fields: dict[str, An
         ({"max_tokens": 1.5}, "max_tokens is 1.5; Groq takes whole numbers from 1 on."),
         ({"max_tokens": True}, "max_tokens is True; Groq takes whole numbers from 1 on."),
         ({"temperature": "0.5"}, "temperature is '0.5'; Groq takes numbers from 0 to 2."),
+        ({"seed": 1.5}, "seed is 1.5; Groq takes whole numbers of up to 64 bits."),
+        ({"seed": 2**63}, "seed is 9223372036854775808; Groq takes whole numbers of up to 64 bits."),
+        ({"reasoning": "hard"}, "reasoning is 'hard'; Groq takes low, medium or high."),
+        (
+            {"reasoning": "low", "extra": {"reasoning_effort": "high"}},
+            "extra holds 'reasoning_effort', which has an option of its own: keep one of them.",
+        ),
+        (
+            {"seed": 1, "extra": {"seed": 1}},
+            "extra holds 'seed', which has an option of its own: keep one of them.",
+        ),
         (
             {"extra": ["top_p"]},
             "extra is ['top_p']; it is a dict, for example {\"top_p\": 0.9}.",

@@ -419,7 +419,7 @@ def test_every_verb_is_there(notebook: Notebook, verb: str) -> None:
         ("%groq wait df", "`df` holds no batch. %groq attach brings back what this notebook had."),
         ("%groq wait waiting --timeout soon", "--timeout takes seconds, not 'soon'"),
         ("%groq wait waiting --timeout", "--timeout takes seconds, not ''"),
-        ("%groq cancel", "Which one? %groq cancel NAME [--anyway]. You hold: waiting."),
+        ("%groq cancel", "Which one? %groq cancel NAME|ID [--anyway]. You hold: waiting."),
         ("%groq retry", "Which one? %groq retry NAME [--max-tokens N]"),
         ("%groq retry waiting", "wait for it, or run its cell again"),
         ("%groq retry waiting --take 2", "--take is not for a retry, which asks the same prompts"),
@@ -492,6 +492,36 @@ def test_cancel_ends_a_batch_and_says_when_there_is_none_to_cancel(notebook: Not
     assert offline.ended(notebook.variables["stopped"]).counts == {"cancelled": 1}
     said = notebook.ok("%groq cancel stopped")
     assert "stopped has ended already: <Answers 'stopped': 1 prompt, cancelled: 1 cancelled>" in said
+
+
+def test_a_name_that_still_holds_a_running_batch_says_that_it_is_charged(notebook: Notebook) -> None:
+    """Other prompts under one name leave the first batch running; the card says so, and how to stop it."""
+    offline.sandbox(20)
+    notebook.ok("%%groq_batch mine\nfirst")
+    first = notebook.variables["mine"]
+    notebook.ok("%%groq_batch mine --plain\nsecond\nthird")
+    now = offline.look(notebook.variables["mine"])
+    assert now.notes == (
+        "mine was another batch until now (1 prompt); that one goes on and is charged: "
+        f"%groq cancel {first.job_id} stops it, --replace does so from here.",
+    )
+    assert not first.done
+    assert f"Cancelling {first.job_id}" in notebook.ok(f"%groq cancel {first.job_id}")
+    assert offline.ended(first).counts == {"cancelled": 1}
+    assert not notebook.variables["mine"].done
+
+
+def test_replace_cancels_what_the_name_still_holds(notebook: Notebook) -> None:
+    """With `--replace` the batch under the name is cancelled first; the same prompts are no other batch."""
+    offline.sandbox(20)
+    notebook.ok("%%groq_batch mine\nfirst")
+    first = notebook.variables["mine"]
+    notebook.ok("%%groq_batch mine --replace\nfirst")
+    assert not first.done
+    notebook.ok("%%groq_batch mine --replace\nsecond")
+    now = offline.look(notebook.variables["mine"])
+    assert now.notes == ("mine was another batch until now (1 prompt); that one is cancelled.",)
+    assert offline.ended(first).counts == {"cancelled": 1}
 
 
 @pytest.mark.parametrize("by", ["its name", "its job id", "its batch id", "nothing"])

@@ -80,7 +80,10 @@ GOOD: list[tuple[str, str | None, Mapping[str, object]]] = [
     ("--max-tokens @many --dry_run", None, {"max_tokens": 500, "dry_run": True}),
     ("--window @week", None, {"window": "7d"}),
     ("--raw --lines --id key", None, {"raw": True, "lines": True, "id": "key"}),
+    ("--seed 7 --reasoning low", None, {"seed": 7, "reasoning": "low"}),
+    ("--seed -7", None, {"seed": -7}),
     ("--extra extra", None, {"extra": {"top_p": 0.9}}),
+    ("--extra @extra answers", "answers", {"extra": {"top_p": 0.9}}),
     ('--extra {"stop": ["a b", "--raw"]} out', "out", {"extra": {"stop": ["a b", "--raw"]}}),
     ("--extra {'temperature': 1}", None, {"extra": {"temperature": 1}}),
     ("--extra {'temperature': 1} --max-tokens 5", None, {"extra": {"temperature": 1}, "max_tokens": 5}),
@@ -102,6 +105,7 @@ def test_a_good_line_says_the_name_and_only_what_was_given(
 SOURCES: list[tuple[str, str | None, object, str]] = [
     ("--from df", None, NOTEBOOK["df"], "df"),
     ("--from df answers", "answers", NOTEBOOK["df"], "df"),
+    ("--from @df answers", "answers", NOTEBOOK["df"], "@df"),
     ("answers -f df -m a/b", "answers", NOTEBOOK["df"], "df"),
     ("--from=df answers --raw", "answers", NOTEBOOK["df"], "df"),
     ("--from df -m a/b answers", "answers", NOTEBOOK["df"], "df"),
@@ -138,8 +142,8 @@ BAD: list[tuple[str, str]] = [
     ("--max-completion-tokens 5", "unknown option --max-completion-tokens: did you mean `--max-tokens`?"),
     ("--from df --dryrun", "unknown option --dryrun: did you mean `--dry-run`?"),
     (
-        "--seed 7",
-        "unknown option --seed: `%groq help` lists the options; "
+        "--top-k 7",
+        "unknown option --top-k: `%groq help` lists the options; "
         "Groq's other parameters go in a dict after `--extra`",
     ),
     (

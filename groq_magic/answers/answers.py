@@ -265,9 +265,9 @@ class Answers(Sequence[Answer]):
     def retry(self, **changes: Any) -> Answers:
         """Sends again what has no answer, changed as `changes` says, and returns itself, filling in place.
 
-        `changes` are model, temperature, max_tokens and extra, as for `submit`; what was cut off is sent,
-        too, if `max_tokens` rises. An old row stays readable until its replacement is there. Raises
-        StillRunning before the end, InputError, KeyMissing.
+        `changes` are model, temperature, max_tokens, seed, reasoning and extra, as for `submit`; what was cut
+        off is sent, too, if `max_tokens` rises. An old row stays readable until its replacement is there.
+        Raises StillRunning before the end, InputError, KeyMissing.
         """
         self.verbs.retry(self, self._picked, **changes)
         return self

@@ -46,6 +46,11 @@ def prompt_line(prompt: str | list[dict[str, Any]] | None, width: int = _PROMPT_
     return shortened(texts[-1] if texts else "(a conversation)", width)
 
 
+def prompts(count: int) -> str:
+    """How many prompts, in words: "1 prompt", "1,200 prompts"."""
+    return "1 prompt" if count == 1 else f"{count:,} prompts"
+
+
 def answer_line(answer: Answer) -> str:
     """`<Answer 3 ok: Because the sky …>`."""
     if answer.error is not None:
@@ -63,8 +68,8 @@ def _place(answer: Answer) -> str:
 def status_line(answers: Answers) -> str:
     """`<Answers 'answers': 1,204 prompts, completed: 1,200 ok, 4 failed>`."""
     counts = ", ".join(f"{n:,} {status}" for status, n in answers.counts.items())
-    prompts = "1 prompt" if len(answers) == 1 else f"{len(answers):,} prompts"
-    return f"<Answers {answers.name!r}: {prompts}, {answers.status}{f': {counts}' if counts else ''}>"
+    how = f"{answers.status}{f': {counts}' if counts else ''}"
+    return f"<Answers {answers.name!r}: {prompts(len(answers))}, {how}>"
 
 
 def _picked(answers: Answers) -> list[Answer]:

@@ -89,7 +89,9 @@ def head(s: Snapshot) -> str:
 
 def body(s: Snapshot) -> str:
     """The phase in plain words, the bar, the numbers, quiet notes."""
-    return f'<div class="gm gm-{tone(s)}">{_say(s)}{_bar(s)}{_numbers(s)}{_times(s)}{_quiet(s)}</div>'
+    return (
+        f'<div class="gm gm-{tone(s)}">{_say(s)}{_bar(s)}{_numbers(s)}{_times(s)}{_quiet(s)}{_notes(s)}</div>'
+    )
 
 
 def details(s: Snapshot) -> str:
@@ -141,7 +143,7 @@ def static(s: Snapshot) -> str:
     ids = " ".join(f"<code>{escape(found)}</code>" for found in s.batch_ids[:3])
     more = f" and {len(s.batch_ids) - 3} more" if len(s.batch_ids) > 3 else ""
     foot = f'<div class="gm-foot"><span>{_all_of_them(s)}</span> <span>{ids}{more}</span></div>'
-    middle = f"{_bar(s)}{_numbers(s)}{_times(s)}{table}{_problems(s.problems)}"
+    middle = f"{_bar(s)}{_numbers(s)}{_times(s)}{_notes(s)}{table}{_problems(s.problems)}"
     return (
         f'{STYLE}<div class="gm-card tex2jax_ignore mathjax_ignore">{head(s)}<div class="gm gm-{tone(s)}">'
         f"{_say(s)}{'' if s.phase == 'not_sent' else middle}{foot}</div></div>"
@@ -159,6 +161,7 @@ def text(s: Snapshot) -> str:
     lines = [line(s)]
     if said := _said(s):
         lines.append(said)
+    lines += s.notes
     problems = () if s.phase == "not_sent" else s.problems[:5]  # there, what stands above says it all
     lines += [f"{p.count:,} × {p.code}: {p.message} (the first: {s.name}[{p.row}])" for p in problems]
     if s.done:
@@ -306,6 +309,11 @@ def _times(s: Snapshot) -> str:
 
 def _quiet(s: Snapshot) -> str:
     return f'<div class="gm-soft">◔ {escape(s.trouble)}</div>' if s.trouble else ""
+
+
+def _notes(s: Snapshot) -> str:
+    """What the user may not expect, as long as there is something to be done about it."""
+    return "".join(f'<div class="gm-note">{escape(note)}</div>' for note in s.notes)
 
 
 def _problems(problems: Sequence[Problem]) -> str:

@@ -14,7 +14,7 @@ from groq_magic.errors import InputError
 from groq_magic.magics import options
 from groq_magic.magics.progress import Progress, interrupt
 from groq_magic.prompts import Prompts
-from groq_magic.settings import Settings, body_options
+from groq_magic.settings import BODY_OPTIONS, Settings, body_options
 
 if TYPE_CHECKING:
     from groq_magic.magics import GroqMagics
@@ -42,9 +42,7 @@ def run(magics: GroqMagics, line: str, cell: str | None) -> Answers | None:
     settings = Settings(
         model=str(given.get("model", magics.model)),
         window=str(given.get("window", "24h")),
-        options=body_options(
-            temperature=given.get("temperature"), max_tokens=given.get("max_tokens"), extra=given.get("extra")
-        ),
+        options=body_options(**{name: given.get(name) for name in BODY_OPTIONS}),
         shard_rows=magics.shard_rows,
         take=given.get("take", 1),
         samples=given.get("samples", 1),
@@ -70,7 +68,15 @@ def run(magics: GroqMagics, line: str, cell: str | None) -> Answers | None:
             if given.get("dry_run"):
                 plan = client.plan(asked, settings, progress)
             else:
-                answers = client.send(asked, settings, name=name or "", bind=bind, tick=progress)
+                answers = client.send(
+                    asked,
+                    settings,
+                    name=name or "",
+                    bind=bind,
+                    tick=progress,
+                    before=_held(magics.ip.user_ns, name),
+                    cancel_before=bool(given.get("replace")),
+                )
         if given.get("dry_run"):
             print(_planned(plan))  # noqa: T201
             return None
@@ -78,6 +84,12 @@ def run(magics: GroqMagics, line: str, cell: str | None) -> Answers | None:
     if given.get("wait"):
         wait(answers)
     return answers if name is None else None
+
+
+def _held(variables: dict[str, Any], name: str | None) -> Answers | None:
+    """What the name stands for so far, if that is Answers."""
+    found = variables.get(name) if name else None
+    return found if isinstance(found, Answers) else None
 
 
 def wait(answers: Answers, timeout: float | None = None) -> None:

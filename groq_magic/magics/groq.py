@@ -63,23 +63,20 @@ def _wait(magics: GroqMagics, words: list[str]) -> None:
 
 def _cancel(magics: GroqMagics, words: list[str]) -> None:
     anyway = "--anyway" in words
-    answers = _held(magics, [word for word in words if word != "--anyway"], "cancel")
+    words = [word for word in words if word != "--anyway"]
+    known = len(words) == 1 and words[0] not in magics.ip.user_ns and client.known(words[0])
+    answers = client.carry(client.find(words[0])[0], "") if known else _held(magics, words, "cancel")
+    name = words[0] if known else answers.name
     if answers.done:
-        print(f"{answers.name} has ended already: {answers!r}")  # noqa: T201
+        print(f"{name} has ended already: {answers!r}")  # noqa: T201
         return
     answers.cancel(anyway=anyway)
-    print(f"Cancelling {answers.name}; what is answered by then is paid and kept.")  # noqa: T201
+    print(f"Cancelling {name}; what is answered by then is paid and kept.")  # noqa: T201
 
 
 def _retry(magics: GroqMagics, line: str) -> None:
     parsed = options.parse(line, magics.ip.ev)
-    known = {
-        "model": "--model",
-        "temperature": "--temperature",
-        "max_tokens": "--max-tokens",
-        "extra": "--extra",
-    }
-    if other := [key for key in parsed.values if key not in known]:
+    if other := [key for key in parsed.values if key not in client.CHANGES]:
         flag = f"--{other[0].replace('_', '-')}"
         raise InputError(f"{flag} is not for a retry, which asks the same prompts: {_usage('retry')}")
     answers = _held(magics, [parsed.name] if parsed.name else [], "retry")

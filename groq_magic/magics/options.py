@@ -9,6 +9,7 @@ after the whole line was understood.
 from __future__ import annotations
 
 import io
+import math
 import re
 import tokenize
 import warnings
@@ -22,7 +23,7 @@ from typing import Any, Literal
 
 from groq_magic.errors import InputError
 from groq_magic.prompts.files import READERS
-from groq_magic.settings import RANGES
+from groq_magic.settings import EFFORTS, RANGES
 
 
 @dataclass(frozen=True)
@@ -84,10 +85,20 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "--extra", None, "DICT", "expression", "a dict merged into every request: top_p, stop, tools and more"
     ),
+    Option("--seed", None, "N", "integer", "the same seed asks for the same words, as far as a model can"),
+    Option(
+        "--reasoning",
+        None,
+        "low|medium|high",
+        "choice",
+        "how long a reasoning model thinks before it answers; Groq's default for gpt-oss is medium",
+        EFFORTS,
+    ),
     Option("--take", None, "N", "integer", "the Nth set of answers to the same prompts; default 1"),
     Option("--samples", None, "N", "integer", "ask each prompt N times; from 3 to 5 sends two more of each"),
     Option("--unique", None, None, "switch", "send equal prompts once; the answer fills all their rows"),
     Option("--window", "-w", "24h|7d", "choice", "how long Groq may take; default 24h", ("24h", "7d")),
+    Option("--replace", None, None, "switch", "cancel the batch that NAME still holds, and send this one"),
     Option("--dry-run", None, None, "switch", "show what would be sent; send and bind nothing"),
     Option("--wait", None, None, "switch", "the cell returns when the batch has ended"),
     Option("--plain", None, None, "switch", "text in place of the live card"),
@@ -101,13 +112,13 @@ VERBS: tuple[Verb, ...] = (
     Verb("wait", "wait NAME [--timeout S]", "wait until NAME's batch has ended"),
     Verb(
         "cancel",
-        "cancel NAME [--anyway]",
-        "stop NAME's batch; answers that came are kept; --anyway: also where others wait for it",
+        "cancel NAME|ID [--anyway]",
+        "stop a batch; answers that came are kept; --anyway: also where others wait for it",
     ),
     Verb(
         "retry",
-        "retry NAME [--max-tokens N] [--model NAME] [--temperature T] [--extra DICT]",
-        "send again what has no answer in NAME (what was cut off too, with more tokens)",
+        "retry NAME [--max-tokens N] [--model NAME] [--temperature T] [--extra DICT] …",
+        "send again what has no answer (what was cut off too, with more tokens), changed as said",
     ),
     Verb(
         "attach",
@@ -137,6 +148,8 @@ _OPTION_NEAR_MISSES = {
     "params": "--extra",
     "block": "--wait",
     "verbatim": "--raw",
+    "reasoning-effort": "--reasoning",
+    "effort": "--reasoning",
 }
 
 _VERB_NEAR_MISSES = {
@@ -162,6 +175,8 @@ _EXAMPLES = {
     "--temperature": "--temperature 0.7",
     "--max-tokens": "--max-tokens 500",
     "--extra": '--extra {"top_p": 0.9}',
+    "--seed": "--seed 7",
+    "--reasoning": "--reasoning low",
     "--take": "--take 2",
     "--samples": "--samples 3",
     "--window": "--window 7d",
@@ -391,6 +406,8 @@ def _expression(scan: _Scan, option: Option) -> _Typed:
     An option-like word may be inside the expression's strings or brackets, so every place where an option
     could start is tried, nearest first. Where none compiles, words are dropped at the end: a NAME may follow.
     """
+    if scan.here == "@":  # as everywhere: the value of a variable
+        return scan.word()
     if scan.here in _QUOTES and (end := _closing(scan.line, scan.at)) is not None:
         after = scan.line[end + 1 : end + 2]
         if not after or after.isspace():
@@ -443,6 +460,8 @@ def _value(option: Option, typed: _Typed, evaluate: Callable[[str], object]) -> 
     if option.kind == "expression":
         if typed.quoted and option.flag == "--from":
             return Path(typed.text)
+        if typed.text.startswith("@") and not typed.quoted:
+            return _of_variable(option, typed, evaluate)
         return _evaluated(option, typed, typed.typed, evaluate)
     value: object = typed.text
     if option.flag in ("--system", "--template") and not typed.quoted and _holds_text(typed.text, evaluate):
@@ -452,12 +471,7 @@ def _value(option: Option, typed: _Typed, evaluate: Callable[[str], object]) -> 
             f'itself: {option.flag} "{typed.text}"'
         )
     if not typed.quoted and typed.text.startswith("@"):
-        if not _VARIABLE.match(typed.text):
-            raise InputError(
-                f"{_said(option, typed)}: @ takes the name of a variable only; "
-                f'a text that begins with @ goes in quotes: `{option.flag} "{_clip(typed.text)}"`'
-            )
-        value = _evaluated(option, typed, typed.text[1:], evaluate)
+        value = _of_variable(option, typed, evaluate)
     if option.kind in ("number", "integer"):
         return _number(option, typed, value)
     if not isinstance(value, str):
@@ -468,6 +482,16 @@ def _value(option: Option, typed: _Typed, evaluate: Callable[[str], object]) -> 
         allowed = " or ".join(f"`{option.flag} {choice}`" for choice in option.choices)
         raise InputError(f"{option.flag} {_clip(value)}: type {allowed}")
     return value
+
+
+def _of_variable(option: Option, typed: _Typed, evaluate: Callable[[str], object]) -> object:
+    """The value of the variable that `@name` names."""
+    if not _VARIABLE.match(typed.text):
+        more = "; an expression goes without it"
+        if option.kind != "expression":
+            more = f'; a text that begins with @ goes in quotes: `{option.flag} "{_clip(typed.text)}"`'
+        raise InputError(f"{_said(option, typed)}: @ takes the name of a variable only{more}")
+    return _evaluated(option, typed, typed.text[1:], evaluate)
 
 
 def _holds_text(word: str, evaluate: Callable[[str], object]) -> bool:
@@ -545,7 +569,8 @@ def _wanted(option: Option) -> str:
             low, high = RANGES[_key(option)]
             return f"a number from {low:g} to {high:g}"
         case "integer":
-            return f"a whole number from {RANGES[_key(option)][0]:g} on"
+            low, high = RANGES[_key(option)]
+            return "a whole number of up to 64 bits" if high < math.inf else f"a whole number from {low:g} on"
         case "expression":
             return "a Python expression"
         case _:

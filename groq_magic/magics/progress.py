@@ -9,7 +9,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Self
 
-from IPython.display import display
+from IPython.display import display as show
+
+from groq_magic.answers import display
 
 _AFTER_S = 1.0
 _EVERY_S = 0.5
@@ -58,7 +60,7 @@ class Progress:
         if self._shown:
             took = time.monotonic() - self._begun
             ended = "Read" if kind is None else "Stopped after"
-            count = "1 prompt" if self._read == 1 else f"{self._read:,} prompts"
+            count = display.prompts(self._read)
             self._show(f"{ended} {count} in {took:.0f} s.", last=True)
 
     def _watch(self) -> None:
@@ -73,6 +75,6 @@ class Progress:
         if not self._live:
             print(f"\r\x1b[K{said}", end="\n" if last else "", flush=True)  # noqa: T201
         elif self._handle is None:
-            self._handle = display({"text/plain": said}, raw=True, display_id=True)
+            self._handle = show({"text/plain": said}, raw=True, display_id=True)
         else:
             self._handle.update({"text/plain": said}, raw=True)
