@@ -32,6 +32,7 @@ The map, from the top floor down; imports only go down:
     shards      requests → JSONL files within the limits; fingerprints
     answers/    what came back: reading, answers, frames, display
     prompts/    what is asked: body, kinds of sources, streams, files, templates, rules
+    schema      what an answer is to fit: on the wire, and back
     wire        Groq's JSON as typed values      keys  key and service     prices  what tokens cost
     loop        one thread, one event loop
     errors      below all
@@ -71,6 +72,10 @@ def __getattr__(name: str) -> Any:
 
         return getattr(import_module(_LAZY[name]), name)
     raise AttributeError(f"module 'groq_magic' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
 
 
 def load_ipython_extension(shell: InteractiveShell) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from groq_magic import foreign, keys, ledger, loop, prompts, reuse, runs, services, shards, wire
+from groq_magic import schema as schemas
 from groq_magic.answers import Answers, Rows, Verbs, display
 from groq_magic.answers.reading import CUT, UNANSWERED
 from groq_magic.errors import InputError, KeyMissing, StillRunning
@@ -21,7 +22,15 @@ from groq_magic.keys import Service
 from groq_magic.ledger import new_job_id
 from groq_magic.pipeline import Run
 from groq_magic.prompts import Prompts
-from groq_magic.settings import BODY_OPTIONS, DEFAULT_MODEL, Settings, body_options, checked_model
+from groq_magic.schema import Schema
+from groq_magic.settings import (
+    BODY_OPTIONS,
+    DEFAULT_MODEL,
+    Settings,
+    body_options,
+    checked_model,
+    response_format,
+)
 from groq_magic.view import Observer
 
 CHANGES = ("model", *BODY_OPTIONS)
@@ -65,6 +74,7 @@ def submit(
     seed: int | None = None,
     reasoning: str | None = None,
     extra: Mapping[str, Any] | None = None,
+    schema: object = None,
     window: str = "24h",
     take: int = 1,
     samples: int = 1,
@@ -82,18 +92,25 @@ def submit(
     … `template` (Jinja's `{{ }}`) is filled for each row; rows in which a value of it is missing are an error
     or, with `missing="skip"`, are not sent. `model` is by default openai/gpt-oss-20b, or that of request
     lines. `temperature` is 0 to 2; `max_tokens` bounds each answer; `reasoning` is low, medium or high;
-    `extra` is merged into every request's body; `window` is "24h" or "7d". Each prompt is asked `samples`
+    `extra` is merged into every request's body; `schema` is what each answer is to fit: a Pydantic model, a
+    dataclass, a TypedDict, a msgspec Struct, a JSON Schema dict, or labels ("positive|negative", a Literal,
+    an Enum, a list of texts), see `groq_magic.schema`; `window` is "24h" or "7d". Each prompt is asked `samples`
     times; with `unique`, equal prompts are sent once and share the answer. Everything is cut and checked
     before this returns; the network is never waited for. What was asked before is not sent again, row by
     row; another `take` is another set of answers. With a `name`, `%groq attach` finds them under it in this
     notebook. Raises InputError, KeyMissing, LedgerError. https://console.groq.com/docs/batch
     """
+    model_name = DEFAULT_MODEL if model is None else model
+    fits = None if schema is None else schemas.schema_of(schema)
     options = body_options(
-        temperature=temperature, max_tokens=max_tokens, seed=seed, reasoning=reasoning, extra=extra
+        temperature=temperature,
+        max_tokens=max_tokens,
+        seed=seed,
+        reasoning=reasoning,
+        response_format=response_format(fits, model_name),
+        extra=extra,
     )
-    settings = Settings(
-        DEFAULT_MODEL if model is None else model, window, options, take=take, samples=samples, unique=unique
-    )
+    settings = Settings(model_name, window, options, take=take, samples=samples, unique=unique, schema=fits)
     asked = prompts.from_source(
         source,
         template=template,
@@ -153,7 +170,14 @@ def send(
         if still:
             met = replace(met, notes=(_goes_on(still, cancelled=cancel_before),))
         return carry(
-            job, name, frame=asked.frame, service=lambda: where, met=met, new=new, bind=held_by_whoever_asked
+            job,
+            name,
+            frame=asked.frame,
+            service=lambda: where,
+            met=met,
+            new=new,
+            bind=held_by_whoever_asked,
+            schema=settings.schema,
         )
     except BaseException:
         if new and not held:  # an interrupt at the last moment: nobody has it, so nothing of it stays
@@ -498,13 +522,16 @@ def carry(
     met: Met | None = None,
     new: bool = False,
     bind: Callable[[Answers], None] = lambda answers: None,
+    schema: Schema | None = None,
 ) -> Answers:
     """Starts carrying a job, or joins whoever does in this process; Answers over its rows."""
     run = runs.ensure(job, service or (lambda: services.of_job(job)), new=new)
     if name:
         ledger.current().name(ledger.notebook(), name, job.job_id)
     verbs = _verbs(job.job_id, run, name or NAMELESS, met or Met())
-    answers = Answers(name or NAMELESS, run.rows, verbs, frame=frame)
+    if schema is not None:
+        run.rows.judge(schema)
+    answers = Answers(name or NAMELESS, run.rows, verbs, frame=frame, schema=schema)
     bind(answers)
     runs.begin(run)
     return answers

@@ -156,7 +156,8 @@ class Snapshot:
     `phase` is "sending", "at_groq", "collecting", "done" or "not_sent". `status` is Groq's word for the
     batches taken together; `counts` covers every answer status, and its values sum to `prompts`.
     `served` is how many rows the service says it has done that are not here yet; `again_done` the same of the
-    rows that are asked `again`. `repeats` ask what another row asks; `shared` have its answer.
+    rows that are asked `again`. `repeats` ask what another row asks; `shared` have its answer. `labels` are
+    those of a schema, at the end, each with how often it was given.
     """
 
     job_id: str
@@ -192,6 +193,7 @@ class Snapshot:
     not_resent: str | None = None
     go_on: str = ""
     notes: tuple[str, ...] = ()
+    labels: tuple[tuple[str, int], ...] = ()
     problems: tuple[Problem, ...] = ()
     first_prompt: str = ""
     first_answers: tuple[tuple[int, str, str], ...] = ()

@@ -320,6 +320,10 @@ class Ledger:
         """Every job, oldest first."""
         return self._jobs("1", ())
 
+    def forms(self, job_id: str) -> set[str]:
+        """What is known of the requests of a job's shards: see `shards.Cut`."""
+        return {form for (form,) in self._rows("SELECT form FROM shards WHERE job_id=?", (job_id,))}
+
     def update_job(self, job_id: str, **facts: object) -> None:
         """Writes facts about a job down."""
         with self._transaction() as db:

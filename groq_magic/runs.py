@@ -14,13 +14,15 @@ from functools import cache
 
 import filelock
 
-from groq_magic import api, ledger, loop, policy, reuse, shards
+from groq_magic import api, ledger, loop, policy, reuse, schema, shards, wire
 from groq_magic.answers import Lent, Repeated, Rows, Source
 from groq_magic.job import NAMELESS, Job, Loan, Shard, Snapshot
 from groq_magic.keys import Service
 from groq_magic.ledger import new_job_id
 from groq_magic.pipeline import Run
 from groq_magic.polling import Poller
+from groq_magic.schema import Schema
+from groq_magic.shards import SEVERAL
 from groq_magic.view import View
 
 _connections: dict[Service, tuple[api.Groq, Poller]] = {}
@@ -150,7 +152,7 @@ def _rows(job: Job, loans: list[Loan], lenders: list[Rows]) -> Rows:
     found = book.repeats(job.job_id)
     repeated = Repeated(found.rows, found.lender_rows, found.ids) if found else None
     lent = _lent(loans, lenders)
-    return Rows(
+    rows = Rows(
         job.job_id,
         job.prompts,
         sources,
@@ -159,6 +161,21 @@ def _rows(job: Job, loans: list[Loan], lenders: list[Rows]) -> Rows:
         repeated=repeated,
         skipped={each.row: (each.missing, each.id or "") for each in book.skipped(job.job_id)},
     )
+    if found_schema := _schema(job, sources, loans, lenders):
+        rows.judge(found_schema)
+    return rows
+
+
+def _schema(job: Job, sources: list[Source], loans: list[Loan], lenders: list[Rows]) -> Schema | None:
+    """What the replies are to fit, as the requests say; those of request lines may each say another thing."""
+    if SEVERAL in ledger.current().forms(job.job_id):
+        return None
+    for source in sources:
+        with suppress(OSError, ValueError), source.path.open("rb") as file:
+            if line := file.readline():
+                return schema.of_wire(wire.request(line).body)
+    theirs = [rows.schema for loan, rows in zip(loans, lenders, strict=True) if loan.kind == "reuse"]
+    return next(iter(theirs), None)
 
 
 def _lent(loans: list[Loan], lenders: list[Rows]) -> list[Lent]:

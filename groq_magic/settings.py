@@ -11,6 +11,7 @@ from groq_magic import shards
 from groq_magic.errors import InputError
 from groq_magic.prompts import rules
 from groq_magic.prompts.values import shown
+from groq_magic.schema import Schema
 
 DEFAULT_MODEL = "openai/gpt-oss-20b"
 # https://console.groq.com/docs/api-reference#chat-create
@@ -29,8 +30,11 @@ _FIELDS = {
     "max_tokens": "max_completion_tokens",
     "seed": "seed",
     "reasoning": "reasoning_effort",
+    "response_format": "response_format",
 }
-BODY_OPTIONS = (*_FIELDS, "extra")
+BODY_OPTIONS = ("temperature", "max_tokens", "seed", "reasoning", "extra")
+# https://console.groq.com/docs/structured-outputs: these take a schema, and may not keep to it
+_BEST_EFFORT = ("openai/gpt-oss-safeguard-20b",)
 WINDOWS = ("24h", "7d")  # those with evidence: https://console.groq.com/docs/batch
 
 
@@ -45,6 +49,7 @@ class Settings:
     take: int = 1
     samples: int = 1
     unique: bool = False
+    schema: Schema | None = None
 
     def __post_init__(self) -> None:
         """Raises InputError where something is none of what Groq or the ledger takes."""
@@ -54,6 +59,14 @@ class Settings:
         for name, value in (("take", self.take), ("samples", self.samples)):
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
                 raise InputError(f"{name} is {value!r}; it is a whole number from 1.")
+
+
+def response_format(schema: Schema | None, model: str) -> dict[str, Any] | None:
+    """Groq's `response_format` for a schema, strict but for models that are known not to be held to it.
+
+    https://console.groq.com/docs/structured-outputs
+    """
+    return None if schema is None else schema.response_format(strict=model not in _BEST_EFFORT)
 
 
 def checked_model(model: object) -> str:
@@ -73,6 +86,7 @@ def body_options(
     max_tokens: int | None = None,
     seed: int | None = None,
     reasoning: str | None = None,
+    response_format: Mapping[str, Any] | None = None,
     extra: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Options as Groq's body fields, only those that were given. Raises InputError.
@@ -85,6 +99,7 @@ def body_options(
         "max_tokens": max_tokens,
         "seed": seed,
         "reasoning": reasoning,
+        "response_format": response_format,
     }
     given = {name: value for name, value in said.items() if value is not None}
     options: dict[str, Any] = {}
@@ -92,11 +107,16 @@ def body_options(
         if wanted := _wanted(name, value):
             raise InputError(f"{name} is {shown(value)}; Groq takes {wanted}.")
         options[_FIELDS[name]] = float(value) if name == "temperature" else value
-    return options | _extra(extra, set(given))
+    merged = options | _extra(extra, set(given))
+    if fault := rules.body_fault(merged, whole=False):
+        raise InputError(f"{fault[:1].upper()}{fault[1:]}.")
+    return merged
 
 
 def _wanted(name: str, value: Any) -> str:
     """What Groq takes for an option, where this value is none of it; else ""."""
+    if name == "response_format":
+        return ""
     if name == "reasoning":
         return "" if value in EFFORTS else f"{', '.join(EFFORTS[:-1])} or {EFFORTS[-1]}"
     low, high = RANGES[name]

@@ -46,6 +46,34 @@ def _plain(value: object) -> str:
 
 
 _encode = msgspec.json.Encoder(order="sorted", enc_hook=_plain).encode
+_encode_as_it_is = msgspec.json.Encoder(enc_hook=_plain).encode
+
+
+def canonical(body: Mapping[str, Any]) -> bytes:
+    """A body, or some of its fields, as it goes on the wire: keys sorted, nothing added.
+
+    But for the properties of a JSON Schema: in their order a model writes its answer.
+    """
+    asked = body.get("response_format")
+    if isinstance(asked, Mapping) and asked.get("type") == "json_schema":
+        body = {**body, "response_format": msgspec.Raw(_encode_as_it_is(_but_properties(asked)))}
+    return _encode(body)
+
+
+def _but_properties(value: Any) -> Any:
+    """A JSON value with the keys of its objects sorted, but for those below `properties`."""
+    if isinstance(value, list | tuple):
+        return [_but_properties(each) for each in value]
+    if not isinstance(value, Mapping):
+        return value
+    return {
+        key: (
+            {name: _but_properties(each) for name, each in value[key].items()}
+            if key == "properties" and isinstance(value[key], Mapping)
+            else _but_properties(value[key])
+        )
+        for key in sorted(value)
+    }
 
 
 @dataclass(frozen=True)
@@ -93,8 +121,8 @@ class Form:
         after = {k: constant[k] for k in sorted(constant) if k > "messages"}
         if fault := rules.json_fault({**constant, "system": system}, "options"):
             raise InputError(f"An option cannot be written as JSON: {fault}.")
-        self._head = _encode(before)[:-1] + (b"," if before else b"") + b'"messages":'
-        self._tail = b"," + _encode(after)[1:]
+        self._head = canonical(before)[:-1] + (b"," if before else b"") + b'"messages":'
+        self._tail = b"," + canonical(after)[1:]
         opening = b"[" if system is None else b"[" + _encode(_message("system", system)) + b","
         self.text_head = self._head + opening + b'{"content":'
         self.text_tail = b',"role":"user"}]' + self._tail
@@ -106,11 +134,6 @@ class Form:
             return self.text_head + _encode(prompt) + self.text_tail
         messages = prompt if self._system is None else [_message("system", self._system), *prompt]
         return self._head + _encode(messages) + self._tail
-
-
-def canonical(body: Mapping[str, Any]) -> bytes:
-    """A whole body as it goes on the wire: its keys sorted, nothing added."""
-    return _encode(body)
 
 
 def _message(role: str, content: str) -> dict[str, str]:
@@ -359,7 +382,7 @@ class _Cutter:
                     body = head + _encode(item) + tail
                 elif type(item) is Line:
                     middle, hash_head = _around(item.url)
-                    body = _encode(item.body)
+                    body = canonical(item.body)
                     forms.add(form_of(item.url, item.body))
                 else:
                     body = body_of(item)  # type: ignore[arg-type]  # messages
@@ -418,7 +441,7 @@ def _around(endpoint: str) -> tuple[bytes, bytes]:
 def form_of(endpoint: str, body: Mapping[str, Any]) -> str:
     """The form that a whole request has: what it shares with those that differ in their messages alone."""
     options = {key: value for key, value in body.items() if key not in ("model", "messages")}
-    return _form_of(endpoint, str(body.get("model")), _encode(options))
+    return _form_of(endpoint, str(body.get("model")), canonical(options))
 
 
 @lru_cache(maxsize=1_024)

@@ -132,6 +132,7 @@ class View:
             first_prompt=self._read_first_prompt(),
             first_answers=self._read_first_answers() if phase == "done" else (),
             samples=job.samples,
+            labels=tuple(self._rows.label_counts().items()) if phase == "done" else (),
             again_done=sum(shard.completed + shard.failed for shard in self._awaited(retried=True)),
             history=tuple(self._history),
         )
@@ -194,7 +195,8 @@ class View:
                 break
             if reply is not None and reply.error is None:
                 asked = display.prompt_line(display.prompt_of(request))
-                found.append((row, asked, display.shortened(reply.text or "", 200)))
+                said = display.in_words(self._rows.schema, reply.text or "", self._rows.answered(row))
+                found.append((row, asked, display.shortened(said, 200)))
         return tuple(found)
 
     def how_far(self, name: str) -> str:

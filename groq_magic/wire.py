@@ -11,6 +11,7 @@ import json
 import math
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -279,6 +280,10 @@ class Usage(msgspec.Struct, frozen=True):
     total_tokens: _Tokens = 0
 
 
+class _Message(msgspec.Struct):
+    content: str | None = None
+
+
 class _Choice(msgspec.Struct):
     finish_reason: str | None = None
 
@@ -366,6 +371,33 @@ def reply(line: bytes) -> Reply:
         error=_line_error(raw, response, body),
         raw=raw,
     )
+
+
+class _SaidChoice(msgspec.Struct):
+    message: _Message
+
+
+class _SaidBody(msgspec.Struct):
+    choices: list[_SaidChoice]
+
+
+class _SaidResponse(msgspec.Struct):
+    body: _SaidBody
+
+
+class _Said(msgspec.Struct):
+    response: _SaidResponse
+
+
+_decode_said = msgspec.json.Decoder(_Said).decode
+
+
+def text_of(line: bytes) -> str | None:
+    """Only the text of a result line. Raises ValueError as `reply` does."""
+    with suppress(ValueError, RecursionError):
+        if found := _decode_said(line).response.body.choices:
+            return found[0].message.content
+    return reply(line).text
 
 
 def _tokens(value: object) -> int:

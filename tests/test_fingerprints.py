@@ -23,6 +23,22 @@ TALK: Prompt = [
     {"role": "user", "content": [{"type": "text", "text": "And now?"}]},
 ]
 
+ORDERED = {
+    "type": "json_schema",
+    "json_schema": {
+        "name": "mood",
+        "strict": True,
+        "schema": {
+            "type": "object",
+            "properties": {
+                "why": {"type": "string"},
+                "properties": {"type": "string"},
+                "mood": {"type": "string"},
+            },
+        },
+    },
+}
+
 # A request is known by these for ever: a change here makes every user pay again for what is answered.
 GOLDEN: dict[str, tuple[Form, Prompt, str]] = {
     "a plain prompt": (Form(MODEL), "Say hi", "2b83102afa9bd6b392b0c7f2172ef649"),
@@ -41,6 +57,11 @@ GOLDEN: dict[str, tuple[Form, Prompt, str]] = {
         Form(MODEL, options={"top_p": 0.5, "response_format": SCHEMA}),
         "Say hi",
         "39c5f308e659fa760479467e845c15f8",
+    ),
+    "a schema with properties": (
+        Form(MODEL, options={"response_format": ORDERED}),
+        "Say hi",
+        "9c0cb89fd837bd6b1cc0efe5a1e93f24",
     ),
     "a conversation": (Form(MODEL), TALK, "726c0e10f4c5340a70b9d3e4ef1dc508"),
     "a conversation with a system message": (
@@ -72,7 +93,7 @@ def test_a_fingerprint_never_changes(name: str) -> None:
 
 def test_different_requests_have_different_fingerprints() -> None:
     """No two of the pinned requests are taken for one another."""
-    assert len({known_by for _, _, known_by in GOLDEN.values()}) == len(GOLDEN) == 10
+    assert len({known_by for _, _, known_by in GOLDEN.values()}) == len(GOLDEN) == 11
 
 
 ONE_MESSAGE: Prompt = [{"role": "user", "content": "Say hi"}]

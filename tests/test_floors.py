@@ -20,6 +20,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("errors",),
     ("wire", "keys", "loop", "prices", "sandbox"),
     ("prompts",),
+    ("schema",),
     ("shards", "answers"),
     ("job", "settings", "versions"),
     ("ledger",),

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, overload
 from groq_magic import wire
 from groq_magic.answers import display, frames
 from groq_magic.answers.reading import CUT, OK, PENDING, SKIPPED, STATUSES, Rows
-from groq_magic.errors import NotSent, StillRunning
+from groq_magic.errors import InputError, NotSent, StillRunning
+from groq_magic.schema import Schema
 
 if TYPE_CHECKING:
     import pandas
@@ -41,8 +42,9 @@ class Answer:
     raises StillRunning; where no text came, `text` is None and `error` says why.
     """
 
-    def __init__(self, rows: Rows, row: int, name: str) -> None:
+    def __init__(self, rows: Rows, row: int, name: str, schema: Schema | None = None) -> None:
         self._rows, self._row, self._name = rows, row, name
+        self._schema = schema or rows.schema
 
     @property
     def index(self) -> int:
@@ -75,8 +77,20 @@ class Answer:
 
     @property
     def text(self) -> str | None:
-        """The answer, or None where none came."""
-        return self._reply.text if self._reply and self.error is None else None
+        """The answer as it came, or None where none did; of one that does not fit its schema, too."""
+        return self._reply.text if self._reply and self._reply.error is None else None
+
+    @cached_property
+    def parsed(self) -> Any:
+        """The answer as an instance of its schema: a label, a dataclass, a dict …; None where none fits.
+
+        Without a schema there is nothing to parse by: None.
+        """
+        return self._parsed(self._schema) if self._schema is not None else None
+
+    def _parsed(self, schema: Schema) -> Any:
+        text = self.text if self.status == "ok" else None
+        return None if text is None else schema.parse(text)
 
     @property
     def reasoning(self) -> str | None:
@@ -148,9 +162,11 @@ class Answers(Sequence[Answer]):
         *,
         frame: object | None = None,
         picked: Sequence[int] | None = None,
+        schema: Schema | None = None,
     ) -> None:
         self.name = name
         self._rows, self.verbs = rows, verbs
+        self._own_schema = schema
         self._frame = frames.kept(frame) if picked is None else frame
         self._picked = range(len(rows)) if picked is None else picked
         # For whoever shows a card: what to do now and then while someone waits, and whether the running cell
@@ -169,13 +185,21 @@ class Answers(Sequence[Answer]):
     def __getitem__(self, key: slice) -> Answers: ...
     def __getitem__(self, key: int | str | slice) -> Answer | Answers:
         if isinstance(key, slice):
-            return Answers(self.name, self._rows, self.verbs, frame=self._frame, picked=self._picked[key])
+            return self._of(self._picked[key])
         if isinstance(key, str):
             row = self._rows.row_of(key)
             if row is None or row not in self._picked:
                 raise KeyError(f"no prompt was sent under the id {key!r}")
-            return Answer(self._rows, row, self.name)
-        return Answer(self._rows, self._picked[key], self.name)
+            return self._at(row)
+        return self._at(self._picked[key])
+
+    def _at(self, row: int) -> Answer:
+        return Answer(self._rows, row, self.name, self._own_schema)
+
+    def _of(self, picked: Sequence[int]) -> Answers:
+        """A part of these, over the same rows."""
+        own = self._own_schema
+        return Answers(self.name, self._rows, self.verbs, frame=self._frame, picked=picked, schema=own)
 
     def __contains__(self, item: object) -> bool:
         """An Answer, or the id of one."""
@@ -184,7 +208,7 @@ class Answers(Sequence[Answer]):
         return any(item == answer for answer in self)
 
     def __iter__(self) -> Iterator[Answer]:
-        return (Answer(self._rows, row, self.name) for row in self._picked)
+        return map(self._at, self._picked)
 
     # --- how it stands ------------------------------------------------------------------------------
 
@@ -284,6 +308,27 @@ class Answers(Sequence[Answer]):
         ]
 
     @property
+    def parsed(self) -> list[Any]:
+        """Every answer as an instance of its schema; None where none fits, as `failed` and `cut` tell.
+
+        Raises StillRunning before the end, and InputError where no schema was asked for.
+        """
+        self._check("The parsed answers are")
+        schema = self._schema
+        if schema is None:
+            raise InputError("These answers have no schema to parse by: ask for one with --schema.")
+        replies = zip(self._picked, self._rows.replies(self._picked), strict=True)
+        return [
+            schema.parse(reply.text or "") if reply is not None and self._rows.status[row] == OK else None
+            for row, reply in replies
+        ]
+
+    @property
+    def _schema(self) -> Schema | None:
+        """What was asked for here; of a batch that was attached, what its requests say."""
+        return self._own_schema or self._rows.schema
+
+    @property
     def failed(self) -> Answers:
         """Those that were asked and have no answer, whatever the reason."""
         return self._where(lambda status: status not in (PENDING, OK, CUT, SKIPPED))
@@ -295,7 +340,7 @@ class Answers(Sequence[Answer]):
 
     def _where(self, wanted: Callable[[int], bool]) -> Answers:
         rows = [row for row in self._picked if wanted(self._rows.status[row])]
-        return Answers(self.name, self._rows, self.verbs, frame=self._frame, picked=rows)
+        return self._of(rows)
 
     def _check(self, what: str, partial: bool = False) -> None:
         """A part whose rows have all ended may be read before the whole has; `partial` is never too early."""
@@ -327,6 +372,10 @@ class Answers(Sequence[Answer]):
         """What the next batch has of this one, as `--from`: a table like the source's, or a list of dicts."""
         self._check("The table is")
         return frames.as_source(self)
+
+    def _label_counts(self) -> dict[str, int]:
+        """How often each label was given; {} where there are none."""
+        return self._rows.label_counts(self._picked if self._part else None)
 
     def __repr__(self) -> str:
         return display.status_line(self)

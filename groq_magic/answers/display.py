@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ from groq_magic import wire
 
 if TYPE_CHECKING:
     from groq_magic.answers.answers import Answer, Answers
+    from groq_magic.schema import Schema
 
 _SHOWN = 20
 # Escape sequences of a terminal and their like: shown, they would act.
@@ -56,8 +58,20 @@ def answer_line(answer: Answer) -> str:
     if answer.error is not None:
         said = shortened(str(answer.error), 80)
     else:
-        said = "" if answer.status == "pending" else shortened(answer.text or "", 80)
+        said = "" if answer.status == "pending" else shortened(said_of(answer), 80)
     return f"<Answer {_place(answer)} {answer.status}{f': {said}' if said else ''}>"
+
+
+def said_of(answer: Answer) -> str:
+    """What was answered, for people: of labels the label, else the text as it came."""
+    return in_words(answer._schema, answer.text or "", answer.status == "ok")
+
+
+def in_words(schema: Schema | None, text: str, fits: bool) -> str:
+    """A reply's text for people: of one that chose among labels the label."""
+    if schema is None or not schema.labels or not fits:
+        return text
+    return schema.labels[schema.place(text)]
 
 
 def _place(answer: Answer) -> str:
@@ -87,7 +101,7 @@ def _cells(answer: Answer) -> tuple[str, str, str, str]:
     if answer.error is not None:
         said = shortened(str(answer.error), _TEXT_WIDTH)
     else:
-        said = "…" if answer.status == "pending" else shortened(answer.text or "", _TEXT_WIDTH)
+        said = "…" if answer.status == "pending" else shortened(said_of(answer), _TEXT_WIDTH)
     return _place(answer), answer.status, prompt_line(answer.prompt), said
 
 
@@ -95,12 +109,42 @@ def table_text(answers: Answers) -> str:
     """The table as plain text, for a terminal."""
     if answers._rows.not_sent is not None:
         return f"{status_line(answers)}\n{answers._rows.not_sent}"
-    lines = [status_line(answers)]
+    lines = [status_line(answers), *label_lines(answers._label_counts())]
     for index, status, prompt, said in map(_cells, _picked(answers)):
         lines.append(f"{index:>5}  {status:<9} {shortened(prompt, 40):<40}  {shortened(said, 60)}")
     if len(answers) > _SHOWN:
         lines.append(f"   …  {len(answers) - _SHOWN:,} more")
     return "\n".join(lines)
+
+
+def label_lines(counts: Mapping[str, int]) -> list[str]:
+    """Labels as plain text, the most frequent first, each with its count and a bar."""
+    shown = _most(counts)
+    width = max((len(label) for label, _ in shown), default=0)
+    most = max((n for _, n in shown), default=1) or 1
+    lines = [f"  {label:<{width}}  {'█' * round(30 * n / most)}{' ' * bool(n)}{n:,}" for label, n in shown]
+    return [*lines, *([f"  … {len(counts) - len(shown):,} more labels"] if len(counts) > len(shown) else [])]
+
+
+def label_bars(counts: Mapping[str, int]) -> str:
+    """The same as HTML, whose bars are progress elements: they need no style, and speak for themselves."""
+    shown = _most(counts)
+    most = max((n for _, n in shown), default=1) or 1
+    rows = "".join(
+        f'<tr><td style="text-align:left">{escape(label)}</td>'
+        f'<td style="text-align:left"><progress max="{most}" value="{n}" aria-label="{escape(label)}"></progress>'
+        f'</td><td style="text-align:right">{n:,}</td></tr>'
+        for label, n in shown
+    )
+    more = f"<p>… {len(counts) - len(shown):,} more labels</p>" if len(counts) > len(shown) else ""
+    return (
+        f'<table class="tex2jax_ignore mathjax_ignore"><tbody>{rows}</tbody></table>{more}' if shown else ""
+    )
+
+
+def _most(counts: Mapping[str, int]) -> list[tuple[str, int]]:
+    found = sorted(counts.items(), key=lambda pair: -pair[1])[:_SHOWN]
+    return [(shortened(label, 40), n) for label, n in found]
 
 
 def table_html(answers: Answers) -> str:
@@ -118,7 +162,7 @@ def table_html(answers: Answers) -> str:
         f"<p>… {len(answers) - _SHOWN:,} more: <code>.to_pandas()</code></p>" if len(answers) > _SHOWN else ""
     )
     return (
-        f'{head}<table class="tex2jax_ignore mathjax_ignore"><thead><tr><th>#</th><th>status</th>'
+        f'{head}{label_bars(answers._label_counts())}<table class="tex2jax_ignore mathjax_ignore"><thead><tr><th>#</th><th>status</th>'
         f'<th style="text-align:left">prompt</th><th style="text-align:left">answer</th></tr></thead>'
         f"<tbody>{rows}</tbody></table>{more}"
     )

@@ -1,8 +1,9 @@
 """Answers as tables: the source's own columns, order and index, then what came back.
 
 Columns added: `answer`, `answer_status`, `answer_error`, `answer_finish`, `prompt_tokens`,
-`completion_tokens`, and `sample` in front of them where each prompt has several; where the source has such a
-name already, ours takes the suffix `_answer`. Without a source table the first columns are `id` and `prompt`.
+`completion_tokens`, `sample` in front of them where each prompt has several, and behind them a column for each
+field of a schema, which holds JSON's values; where there is such a name already, the later one takes the
+suffix `_answer`. Without a source table the first columns are `id` and `prompt`.
 A source table is a frame, a list of rows, or a file, which is read again; a stream leaves none.
 Frame libraries are imported where used.
 """
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     import pyarrow
 
     from groq_magic.answers.answers import Answer, Answers
+    from groq_magic.schema import Schema
 
 
 def _library(name: str) -> Any:
@@ -64,35 +66,40 @@ def kept(frame: object | None) -> object | None:
     return frame.clone() if known.is_polars_dataframe(frame) else frame
 
 
-def _row(answer: Answer, samples: int) -> dict[str, Any]:
-    sample = {"sample": answer.sample} if samples > 1 else {}
+def _row(answer: Answer, samples: int, schema: Schema | None) -> list[Any]:
+    """The values of the columns that `_added` names."""
+    sample = [answer.sample] if samples > 1 else []
+    empty = [None] * len(schema.fields if schema else ())
     if answer.status == "pending":
-        return sample | dict.fromkeys(_ADDED) | {"answer_status": "pending"}
+        return [*sample, None, "pending", *[None] * (len(_ADDED) - 2), *empty]
     usage, error = answer.usage, answer.error
-    return sample | {
-        "answer": answer.text,
-        "answer_status": answer.status,
-        "answer_error": str(error) if error else None,
-        "answer_finish": answer.finish_reason,
-        "prompt_tokens": usage.prompt_tokens if usage else None,
-        "completion_tokens": usage.completion_tokens if usage else None,
-    }
+    fields = empty
+    if schema is not None and answer.status == "ok":
+        held = schema.values(answer.text or "")
+        fields = [held.get(name) for name in schema.fields]
+    return [
+        *sample,
+        answer.text,
+        answer.status,
+        str(error) if error else None,
+        answer.finish_reason,
+        usage.prompt_tokens if usage else None,
+        usage.completion_tokens if usage else None,
+        *fields,
+    ]
 
 
 def dicts(answers: Answers) -> list[dict[str, Any]]:
     """One dict for each prompt, with its `id` and `prompt`, or the columns of the source table."""
-    rows = [_row(answer, answers._rows.samples) for answer in answers]
+    rows = _rows(answers)
     source = _source(answers)
     if source is None:
         asked = [{"id": answer.custom_id, "prompt": answer.prompt} for answer in answers]
     else:
         asked = source if isinstance(source, list) else source.rows(named=True)
     taken = dict.fromkeys(key for given in asked for key in given)  # of all rows: a row may lack some
-    names = _renamed({name: name for name in _added(answers)}, taken)
-    return [
-        given | {name: row[ours] for name, ours in names.items()}
-        for given, row in zip(asked, rows, strict=True)
-    ]
+    names = _renamed(_added(answers), taken)
+    return [given | dict(zip(names, row, strict=True)) for given, row in zip(asked, rows, strict=True)]
 
 
 def to_pandas(answers: Answers) -> pandas.DataFrame:
@@ -107,12 +114,27 @@ def to_pandas(answers: Answers) -> pandas.DataFrame:
     columns = _columns(answers, given.columns)
     framed: pandas.DataFrame = given.assign(
         **{
-            # Int64 knows missing values: other integers would become floats beside them
-            name: pd.Series(values, given.index, dtype="Int64" if name.startswith(_COUNTS) else None)
+            name: pd.Series(values, given.index, dtype=_pandas_type(name, values))
             for name, values in columns.items()
         }
     )
     return framed
+
+
+def _kinds(name: str, values: list[Any]) -> set[type]:
+    """Of which types the values of a column are, missing ones aside; texts where all are missing."""
+    kinds = {type(value) for value in values} - {type(None)}
+    return kinds or {int if name.startswith(_COUNTS) else str}
+
+
+def _pandas_type(name: str, values: list[Any]) -> Any:
+    """A type that knows missing values: integers and truth values would become others beside them."""
+    kinds = _kinds(name, values)
+    if kinds == {str}:
+        return None
+    if kinds == {int} and all(value is None or -(2**63) <= value < 2**63 for value in values):
+        return "Int64"
+    return "boolean" if kinds == {bool} else "float64" if kinds <= {int, float} else object
 
 
 def to_polars(answers: Answers) -> polars.DataFrame:
@@ -130,12 +152,21 @@ def to_polars(answers: Answers) -> polars.DataFrame:
             raise _mixed("Polars", exc) from exc
     else:
         given = _turned(source.to_polars)
-    columns = [
-        pl.Series(name, values, dtype=pl.Int64 if name.startswith(_COUNTS) else pl.String)
-        for name, values in _columns(answers, given.columns).items()
-    ]
+    columns = [_polars_series(pl, name, values) for name, values in _columns(answers, given.columns).items()]
     framed: polars.DataFrame = pl.DataFrame(columns) if source is None else given.hstack(columns)
     return framed
+
+
+def _polars_series(pl: Any, name: str, values: list[Any]) -> Any:
+    """A column; values that no type of Polars holds together become their JSON."""
+    kinds = _kinds(name, values)
+    known = {str: pl.String, int: pl.Int64, bool: pl.Boolean, float: pl.Float64}
+    try:
+        if kinds == {int, float}:
+            return pl.Series(name, values, dtype=pl.Float64, strict=False)
+        return pl.Series(name, values, dtype=known.get(*kinds) if len(kinds) == 1 else None)
+    except (TypeError, ValueError, OverflowError, pl.exceptions.PolarsError):
+        return pl.Series(name, _as_texts(values), dtype=pl.String)
 
 
 def to_arrow(answers: Answers) -> pyarrow.Table:
@@ -152,10 +183,7 @@ def to_arrow(answers: Answers) -> pyarrow.Table:
             pa.Table.from_pandas(source.to_pandas(), preserve_index=False) if pandas_s else source.to_arrow()
         )
     columns = _columns(answers, given.column_names if given is not None else ())
-    arrays = {
-        name: pa.array(values, pa.int64() if name.startswith(_COUNTS) else pa.string())
-        for name, values in columns.items()
-    }
+    arrays = {name: _arrow_array(pa, name, values) for name, values in columns.items()}
     if given is None:
         return pa.table(arrays)
     for name, values in arrays.items():
@@ -180,6 +208,20 @@ def _arrow_of(rows: list[dict[str, Any]], pa: Any) -> Any:
         return pa.table({str(name): pa.array([row.get(name) for row in rows]) for name in names})
     except (pa.ArrowException, OverflowError, ValueError) as exc:
         raise _mixed("Arrow", exc) from exc
+
+
+def _arrow_array(pa: Any, name: str, values: list[Any]) -> Any:
+    """A column; values that no type of Arrow holds together become their JSON."""
+    kinds = _kinds(name, values)
+    known = {str: pa.string(), int: pa.int64(), bool: pa.bool_(), float: pa.float64()}
+    try:
+        return pa.array(values, known.get(*kinds) if len(kinds) == 1 else None)
+    except (pa.ArrowException, OverflowError, ValueError, TypeError):
+        return pa.array(_as_texts(values), pa.string())
+
+
+def _as_texts(values: list[Any]) -> list[str | None]:
+    return [None if value is None else json.dumps(value, ensure_ascii=False) for value in values]
 
 
 def _mixed(library: str, exc: Exception) -> InputError:
@@ -217,17 +259,27 @@ def _read_again(file: File) -> object:
 
 
 def _columns(answers: Answers, taken: Iterable[str]) -> dict[str, list[Any]]:
-    rows = [_row(answer, answers._rows.samples) for answer in answers]
-    columns: dict[str, list[Any]] = {}
+    """The columns that stand beside the source's, whose names are `taken`."""
+    names, columns = list(_added(answers)), [list(column) for column in zip(*_rows(answers), strict=True)]
+    columns = columns or [[] for _ in names]
     if answers._frame is None:
-        columns["id"] = [answer.custom_id for answer in answers]
-        columns["prompt"] = [_as_text(answer.prompt) for answer in answers]
-    columns |= {name: [row[name] for row in rows] for name in _added(answers)}
-    return _renamed(columns, taken)
+        names = ["id", "prompt", *names]
+        ids, asked = (
+            [answer.custom_id for answer in answers],
+            [_as_text(answer.prompt) for answer in answers],
+        )
+        columns = [ids, asked, *columns]
+    return dict(zip(_renamed(names, taken), columns, strict=True))
+
+
+def _rows(answers: Answers) -> list[list[Any]]:
+    return [_row(answer, answers._rows.samples, answers._schema) for answer in answers]
 
 
 def _added(answers: Answers) -> tuple[str, ...]:
-    return ("sample", *_ADDED) if answers._rows.samples > 1 else _ADDED
+    """The names of the columns that answers have, two of which may be equal."""
+    fields = answers._schema.fields if answers._schema else ()
+    return (*(("sample",) if answers._rows.samples > 1 else ()), *_ADDED, *fields)
 
 
 def _as_text(prompt: str | list[dict[str, Any]] | None) -> str | None:
@@ -235,13 +287,12 @@ def _as_text(prompt: str | list[dict[str, Any]] | None) -> str | None:
     return json.dumps(prompt, ensure_ascii=False) if isinstance(prompt, list) else prompt
 
 
-def _renamed(columns: dict[str, Any], taken: Iterable[str]) -> dict[str, Any]:
-    """The columns under names that are free."""
-    used = set(taken)
-    return {_free(name, used): values for name, values in columns.items()}
-
-
-def _free(name: str, used: set[str]) -> str:
-    while name in used:
-        name += "_answer"
-    return name
+def _renamed(names: Iterable[str], taken: Iterable[str]) -> list[str]:
+    """The names, or others that are free."""
+    used, free = set(taken), []
+    for name in names:
+        while name in used:
+            name += "_answer"
+        used.add(name)
+        free.append(name)
+    return free

@@ -18,6 +18,7 @@ from typing import IO
 
 from groq_magic import wire
 from groq_magic.errors import NotSent, StillRunning
+from groq_magic.schema import Misfit, Schema
 
 STATUSES = ("pending", "ok", "cut", "failed", "expired", "cancelled", "missing", "skipped")
 PENDING, OK, CUT, FAILED, EXPIRED, CANCELLED, MISSING, SKIPPED = range(len(STATUSES))
@@ -28,6 +29,9 @@ UNANSWERED = frozenset({FAILED, EXPIRED, CANCELLED, MISSING})
 _LEFT = "Nobody watches this batch any more (the extension was unloaded). Take it up again: %groq attach"
 
 _NOWHERE = 0  # file 0 is no file: the row has no line anywhere
+
+MISFIT = "schema_mismatch"
+"""The code of a reply that does not fit its schema: ours, the reply is there."""
 
 # Words of a line's error that are an end of the batch rather than a failure of the request. Groq documents
 # no shape for them; these are the codes of OpenAI's protocol, which Groq's follows.
@@ -122,6 +126,9 @@ class Rows:
         self.not_resent: str | None = None  # why a retry could not be sent
         self.left = False
         self.problems: dict[str, Trouble] = {}
+        self.schema: Schema | None = None  # what the replies are to fit: see `judge`
+        self._misfits: dict[int, str] = {}  # by row: where a reply does not fit, and why
+        self._label = array("H")  # which label each row got, from 1; empty where there are none
         # How far things are and what to type, for an Answers of this name.
         self.describe: Callable[[str], str] = lambda name: ""
         self._file = array("H", bytes(2 * count))
@@ -200,11 +207,50 @@ class Rows:
                     self.prompt_tokens[row], self.completion_tokens[row] = prompt_tokens, completion_tokens
                     if error is None:
                         self.status[row] = CUT if finish == "length" else OK
+                        if self.schema is not None and finish != "length":
+                            self._fit(row, wire.text_of(line))
                     else:
                         self.status[row] = _CODES.get(error[0], FAILED)
                         self._count(error[0], error[1], row)
             self._repeat()
         return asked, answered
+
+    def judge(self, schema: Schema) -> None:
+        """From now on replies are to fit this schema, those too that are here; one that does not has failed.
+
+        It is asked for again by a retry, and by nothing else: it was answered, and paid.
+        """
+        with self._lock:
+            for row in list(self._misfits):
+                self._uncount(row)
+                self.status[row] = OK
+            self.schema = schema
+            self._label = array("H", bytes(2 * len(self.status) if schema.labels else 0))
+            self._fit_all([row for row, status in enumerate(self.status) if status == OK])
+
+    def _fit_all(self, rows: Sequence[int]) -> None:
+        for row, reply in zip(rows, self.replies(rows), strict=True):
+            if reply is not None:
+                self._fit(row, reply.text)
+
+    def _fit(self, row: int, text: str | None) -> None:
+        """Holds a row's reply against the schema."""
+        assert self.schema is not None, "there is a schema wherever this is called"
+        try:
+            if self._label:
+                self._label[row] = 1 + self.schema.place(text or "")
+            else:
+                self.schema.parse(text or "")
+        except Misfit as exc:
+            self.status[row], self._misfits[row] = FAILED, str(exc)
+            self._count(MISFIT, str(exc), row)
+
+    def label_counts(self, rows: Iterable[int] | None = None) -> dict[str, int]:
+        """How often each label was given, in the schema's order; {} where there are no labels."""
+        if not self._label or self.schema is None or not self.schema.labels:
+            return {}
+        taken = self._label if rows is None else array("H", (self._label[row] for row in rows))
+        return {label: taken.count(place) for place, label in enumerate(self.schema.labels, 1)}
 
     def close(self, number: int, status: int, code: str, reason: str) -> None:
         """Says how the rows of a shard ended of which no line came."""
@@ -231,13 +277,16 @@ class Rows:
             retried = any(
                 other.lent[place].retry for place in tuple(other.waiting)
             )  # its failures may be mended yet
+            fresh: list[int] = []
             for here, there in zip(lent.rows, lent.lender_rows, strict=True):
-                state, mine = other.status[there], self.status[here]
+                # Whether it fits a schema is for these rows to say.
+                state = OK if there in other._misfits else other.status[there]
+                mine = self.status[here]
                 if state == PENDING or (retried and state != OK):
                     continue
                 # What was not there before may be now: then with another key, or after a search.
                 new = mine == PENDING or (mine == MISSING and state != MISSING)
-                if not (_better(state, mine) if lent.retry else new):
+                if not (_better(state, mine) if lent.retry else new) or self._misfitting(here, other, there):
                     continue
                 if mine not in (PENDING, OK, CUT):
                     self._uncount(here)
@@ -250,12 +299,22 @@ class Rows:
                 self.prompt_tokens[here] = other.prompt_tokens[there]
                 self.completion_tokens[here] = other.completion_tokens[there]
                 self.status[here] = state
-                if state not in (OK, CUT):
+                if state == OK:
+                    fresh.append(here)
+                elif state != CUT:
                     code, said = other.why(there)
                     if not file:
                         self._lent_ends[here] = (code, said)
                     self._count(code, said, here)
+            if self.schema is not None:
+                self._fit_all(fresh)
             self._repeat()
+
+    def _misfitting(self, here: int, other: Rows, there: int) -> bool:
+        """Whether the lender's reply is the one that is here and does not fit."""
+        mine, theirs = self._paths[self._file[here]], other._paths[other._file[there]]
+        same = mine == theirs and self._offset[here] == other._offset[there]
+        return here in self._misfits and same
 
     def close_lent(self, lent: Lent, status: int, code: str, reason: str) -> None:
         """Says how the rows ended that a lender did not bring to an end."""
@@ -278,6 +337,10 @@ class Rows:
                 self._uncount(here)
             self._file[here], self._offset[here] = lies
             self.status[here] = state
+            if there in self._misfits:
+                self._misfits[here] = self._misfits[there]
+            if self._label:
+                self._label[here] = self._label[there]
             if state not in (PENDING, OK, CUT):
                 self._count(*self.why(there), here)
 
@@ -295,6 +358,8 @@ class Rows:
 
     def why(self, row: int) -> tuple[str, str]:
         """Code and reason of a row that ended without an answer."""
+        if row in self._misfits:
+            return MISFIT, self._misfits[row]
         reply = self.reply(row) if self._file[row] != _NOWHERE else None
         return reply.error if reply is not None and reply.error else self.end(row)
 
@@ -334,6 +399,7 @@ class Rows:
         """Takes a failure back of which a further line has come."""
         code = self._counted.pop(row, "")
         self._lent_ends.pop(row, None)
+        self._misfits.pop(row, None)
         seen = self.problems.pop(code, None)
         if seen is not None and seen.count > 1:
             row = min(other for other, its_code in self._counted.items() if its_code == code)
@@ -407,8 +473,14 @@ class Rows:
                 files[index].seek(self._offset[row])
                 yield wire.reply(files[index].readline())
 
+    def answered(self, row: int) -> bool:
+        """Whether a row has a whole answer, one that fits its schema."""
+        return self.status[row] == OK
+
     def end(self, row: int) -> tuple[str, str]:
-        """Code and reason of a row that ended without a line."""
+        """Code and reason of a row that ended without a line, or with a reply that does not fit."""
+        if row in self._misfits:
+            return MISFIT, self._misfits[row]
         if row in self._skipped:
             missing, _ = self._skipped[row]
             return "skipped", f"`{missing}` is missing in this row, so nothing was asked about it."

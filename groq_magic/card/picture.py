@@ -10,6 +10,7 @@ import time
 from collections.abc import Sequence
 from html import escape
 
+from groq_magic.answers import display
 from groq_magic.job import Problem, Snapshot
 
 _SIGNS = {"completed": "✓", "sending": "▲", "not sent": "!", "failed": "!", "expired": "!", "cancelled": "■"}
@@ -143,7 +144,7 @@ def static(s: Snapshot) -> str:
     ids = " ".join(f"<code>{escape(found)}</code>" for found in s.batch_ids[:3])
     more = f" and {len(s.batch_ids) - 3} more" if len(s.batch_ids) > 3 else ""
     foot = f'<div class="gm-foot"><span>{_all_of_them(s)}</span> <span>{ids}{more}</span></div>'
-    middle = f"{_bar(s)}{_numbers(s)}{_times(s)}{_notes(s)}{table}{_problems(s.problems)}"
+    middle = f"{_bar(s)}{_numbers(s)}{_times(s)}{_notes(s)}{_labels(s)}{table}{_problems(s.problems)}"
     return (
         f'{STYLE}<div class="gm-card tex2jax_ignore mathjax_ignore">{head(s)}<div class="gm gm-{tone(s)}">'
         f"{_say(s)}{'' if s.phase == 'not_sent' else middle}{foot}</div></div>"
@@ -161,7 +162,7 @@ def text(s: Snapshot) -> str:
     lines = [line(s)]
     if said := _said(s):
         lines.append(said)
-    lines += s.notes
+    lines += [*s.notes, *display.label_lines(dict(s.labels))]
     problems = () if s.phase == "not_sent" else s.problems[:5]  # there, what stands above says it all
     lines += [f"{p.count:,} × {p.code}: {p.message} (the first: {s.name}[{p.row}])" for p in problems]
     if s.done:
@@ -309,6 +310,10 @@ def _times(s: Snapshot) -> str:
 
 def _quiet(s: Snapshot) -> str:
     return f'<div class="gm-soft">◔ {escape(s.trouble)}</div>' if s.trouble else ""
+
+
+def _labels(s: Snapshot) -> str:
+    return display.label_bars(dict(s.labels))
 
 
 def _notes(s: Snapshot) -> str:

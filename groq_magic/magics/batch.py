@@ -14,7 +14,8 @@ from groq_magic.errors import InputError
 from groq_magic.magics import options
 from groq_magic.magics.progress import Progress, interrupt
 from groq_magic.prompts import Prompts
-from groq_magic.settings import BODY_OPTIONS, Settings, body_options
+from groq_magic.schema import schema_of
+from groq_magic.settings import BODY_OPTIONS, Settings, body_options, response_format
 
 if TYPE_CHECKING:
     from groq_magic.magics import GroqMagics
@@ -39,14 +40,19 @@ def run(magics: GroqMagics, line: str, cell: str | None) -> Answers | None:
     name = parsed.name or (DEFAULT_NAME if cell is not None else None)
     if name is not None:
         check_name(name, magics.ip.user_ns)
+    model = str(given.get("model", magics.model))
+    schema = schema_of(given["schema"]) if "schema" in given else None
     settings = Settings(
-        model=str(given.get("model", magics.model)),
+        model=model,
         window=str(given.get("window", "24h")),
-        options=body_options(**{name: given.get(name) for name in BODY_OPTIONS}),
+        options=body_options(
+            **{name: given.get(name) for name in BODY_OPTIONS}, response_format=response_format(schema, model)
+        ),
         shard_rows=magics.shard_rows,
         take=given.get("take", 1),
         samples=given.get("samples", 1),
         unique=bool(given.get("unique")),
+        schema=schema,
     )
 
     bound: list[Answers] = []

@@ -85,6 +85,13 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "--extra", None, "DICT", "expression", "a dict merged into every request: top_p, stop, tools and more"
     ),
+    Option(
+        "--schema",
+        None,
+        "SCHEMA",
+        "expression",
+        'what each answer is to fit: labels ("positive|negative|neutral"), a Pydantic model, a dataclass …',
+    ),
     Option("--seed", None, "N", "integer", "the same seed asks for the same words, as far as a model can"),
     Option(
         "--reasoning",
@@ -149,6 +156,10 @@ _OPTION_NEAR_MISSES = {
     "block": "--wait",
     "verbatim": "--raw",
     "reasoning-effort": "--reasoning",
+    "response-format": "--schema",
+    "json": "--schema",
+    "labels": "--schema",
+    "output": "--schema",
     "effort": "--reasoning",
 }
 
@@ -175,6 +186,7 @@ _EXAMPLES = {
     "--temperature": "--temperature 0.7",
     "--max-tokens": "--max-tokens 500",
     "--extra": '--extra {"top_p": 0.9}',
+    "--schema": '--schema "positive|negative|neutral"',
     "--seed": "--seed 7",
     "--reasoning": "--reasoning low",
     "--take": "--take 2",
@@ -514,6 +526,8 @@ def _evaluated(option: Option, typed: _Typed, text: str, evaluate: Callable[[str
             said = f"{type(exc).__name__}: {said}" if said else type(exc).__name__
         if option.flag == "--from" and (Path(text).suffix.lower() in READERS or Path(text).is_file()):
             said += f'; a file goes in quotes: --from "{text}"'
+        if option.flag == "--schema" and "|" in text:
+            said += f'; labels go in quotes: --schema "{text}"'
         raise InputError(f"{_said(option, typed)}: {_clip(said, 300)}") from exc
 
 

@@ -188,7 +188,10 @@ def _together(body: Mapping[str, Any]) -> str:
     for one, other, url in EXCLUSIVE:
         if body.get(one) is not None and body.get(other) is not None:
             return f"`{one}` and `{other}` exclude each other: keep one of them ({url})"
-    in_json = (body.get("response_format") or {}).get("type") in ("json_object", "json_schema")
+    form = (body.get("response_format") or {}).get("type")
+    if form == "json_schema" and body.get("tools"):
+        return f"a schema and `tools` exclude each other: keep one of them ({_OF_SCHEMAS})"
+    in_json = form in ("json_object", "json_schema")
     if body.get("reasoning_format") == "raw" and (in_json or body.get("tools")):
         why = "Groq answers 400 where JSON or tools are asked for"
         return f"reasoning_format is 'raw'; {why}: 'parsed' or 'hidden' ({_OF_REASONING})"
