@@ -34,7 +34,7 @@ The map, from the top floor down; imports only go down:
     prompts/    what is asked: body, kinds of sources, streams, files, templates, rules
     schema      what an answer is to fit: on the wire, and back
     wire        Groq's JSON as typed values      keys  key and service     prices  what tokens cost
-    loop        one thread, one event loop
+    loop        one thread, one event loop       vaults  keys that others keep
     errors      below all
     sandbox/    the other side of the wire; imports nothing of ours
 

@@ -7,7 +7,7 @@ import time
 from array import array
 from collections.abc import Callable, Container, Mapping, Sequence
 from concurrent.futures import Future
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from groq_magic import foreign, keys, ledger, loop, prompts, reuse, runs, servic
 from groq_magic import schema as schemas
 from groq_magic.answers import Answers, Rows, Verbs, display
 from groq_magic.answers.reading import CUT, UNANSWERED
-from groq_magic.errors import InputError, KeyMissing, StillRunning
+from groq_magic.errors import GroqMagicError, InputError, KeyMissing, StillRunning
 from groq_magic.job import NAMELESS, NEVER_SENT, SEVERAL_MODELS, Job, Loan, Snapshot
 from groq_magic.keys import Service
 from groq_magic.ledger import new_job_id
@@ -525,6 +525,9 @@ def carry(
     schema: Schema | None = None,
 ) -> Answers:
     """Starts carrying a job, or joins whoever does in this process; Answers over its rows."""
+    if service is None and not runs.at_rest(job.job_id):
+        with suppress(GroqMagicError):  # a key is looked for here, too: Colab answers the main thread alone
+            services.of_job(job)
     run = runs.ensure(job, service or (lambda: services.of_job(job)), new=new)
     if name:
         ledger.current().name(ledger.notebook(), name, job.job_id)

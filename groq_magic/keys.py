@@ -1,7 +1,8 @@
 """Where the Groq key comes from, and which service it opens.
 
-Looked for in `GROQ_API_KEY`, then in a `.env` file in or above the working folder. A key is never shown:
-its repr is a fingerprint, and `errors.redact` blacks out what slips into a message.
+What `%groq key` was told comes first, for this process; then `GROQ_API_KEY`, then a `.env` file in or above
+the working folder, then the system's keyring and Colab's secrets, where they exist. A key is never shown: its
+repr is a fingerprint, and `errors.redact` blacks out what slips into a message.
 """
 
 from __future__ import annotations
@@ -9,14 +10,18 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from groq_magic import vaults
 from groq_magic.errors import InputError, KeyMissing, keep_secret
 
 GROQ = "https://api.groq.com"
+TYPED = "%groq key"
+"""What `key_from` is of a key that was typed here."""
 
 
 class Key(str):
@@ -87,38 +92,86 @@ def sandbox(store_id: str, base_url: str, folder: str | None = None, pace_s: flo
     return Service(f"sandbox:{store_id}", base_url, key, "the sandbox", folder, pace_s)
 
 
-def find(environ: Mapping[str, str] | None = None, folder: Path | None = None) -> Service:
+_typed: Key | None = None
+
+
+def find(
+    environ: Mapping[str, str] | None = None, folder: Path | None = None, *, at_hand: bool = False
+) -> Service:
     """Groq, or what GROQ_BASE_URL names, with the first key found. Raises KeyMissing, InputError.
 
-    A base URL in a `.env` counts only with a key from the same file: a stranger's file must not be able
-    to send your key elsewhere.
+    With `at_hand` neither a keyring nor Colab is asked. A base URL in a `.env` counts only with a key from
+    the same file: a stranger's file must not be able to send your key elsewhere.
     """
-    found = next(_found(environ, folder), None)
+    found = next(_found(environ, folder, at_hand), None)
     if found is None:
-        raise KeyMissing(
-            "No Groq key was found. Practise without one: %groq sandbox. To use Groq, put GROQ_API_KEY=… "
-            "in a .env file beside the notebook, or set it in the environment that starts Jupyter "
-            "(keys: https://console.groq.com/keys)."
-        )
+        raise KeyMissing(_missing())
     return _service(*found)
 
 
 def keyless(environ: Mapping[str, str] | None = None) -> Service:
     """Groq, or what GROQ_BASE_URL names, without a key: what was asked there is known by it, and no more."""
-    environ = os.environ if environ is None else environ
-    url = root(environ.get("GROQ_BASE_URL", "").strip() or GROQ)
+    url = root(_base_url(environ) or GROQ)
     return Service(url, url, Key(), "")
 
 
-def _found(environ: Mapping[str, str] | None, folder: Path | None) -> Iterator[tuple[Key, str, str]]:
+def typed(text: str, environ: Mapping[str, str] | None = None) -> Service | None:
+    """Groq, or what GROQ_BASE_URL names, with a key as it was pasted; None where nothing was. Keeps nothing.
+
+    Quotes, `GROQ_API_KEY=` and `Bearer` around it are taken off. Raises InputError for what can be no key.
+    """
+    key = Key(_AROUND.sub("", text.rpartition("GROQ_API_KEY")[2]))
+    if not key:
+        return None
+    if len(key) > _LONGEST:
+        raise InputError(f"What was typed has {len(key):,} signs, more than any key: paste the key alone.")
+    return _service(key, TYPED, _base_url(environ))
+
+
+def use(key: Key | None) -> None:
+    """From now on this key comes before any other, in this process; None: no such key."""
+    global _typed
+    _typed = key
+
+
+# What stands around a key that was copied with its line: `export GROQ_API_KEY="gsk_…"`.
+_AROUND = re.compile(r"""\A[\s=:"'`“”\[\]()]*(?:Bearer\s+)?["'`]*|[\s"'`“”,;)]+\Z""")
+_LONGEST = 1_000
+_KEYS_AT = "keys: https://console.groq.com/keys"
+
+
+def _missing() -> str:
+    ipython = sys.modules.get("IPython")
+    if ipython is None or ipython.get_ipython() is None:  # in a script no magic can be typed
+        return (
+            "No Groq key was found. Set GROQ_API_KEY in this script's environment, or put GROQ_API_KEY=… in "
+            f"a file .env in its working folder or above it ({_KEYS_AT})."
+        )
+    return (
+        "No Groq key was found. Practise without one: %groq sandbox. To use Groq, type %groq key, which asks "
+        "for it hidden, or put GROQ_API_KEY=… into a file .env beside the notebook or into the environment "
+        f"that starts Jupyter ({_KEYS_AT})."
+    )
+
+
+def _base_url(environ: Mapping[str, str] | None) -> str:
+    return (os.environ if environ is None else environ).get("GROQ_BASE_URL", "").strip()
+
+
+def _found(
+    environ: Mapping[str, str] | None, folder: Path | None, at_hand: bool
+) -> Iterator[tuple[Key, str, str]]:
     """Keys, where each comes from, and the base URL that goes with it. No error is raised beside them."""
-    environ = os.environ if environ is None else environ
-    base_url = environ.get("GROQ_BASE_URL", "").strip()
-    if key := environ.get("GROQ_API_KEY", "").strip():
+    base_url = _base_url(environ)
+    if _typed is not None:
+        yield _typed, TYPED, base_url
+    if key := (os.environ if environ is None else environ).get("GROQ_API_KEY", "").strip():
         yield Key(key), "GROQ_API_KEY", base_url
     for path, values in _dotenvs(folder or Path.cwd()):
         if key := (values.get("GROQ_API_KEY") or "").strip():
             yield Key(key), str(path), base_url or (values.get("GROQ_BASE_URL") or "").strip()
+    for where, key in () if at_hand else vaults.kept():
+        yield Key(key), where, base_url
 
 
 def root(base_url: str) -> str:
@@ -141,7 +194,8 @@ def root(base_url: str) -> str:
 
 def _service(key: Key, where: str, base_url: str) -> Service:
     if not key.isascii() or not key.isprintable() or any(c.isspace() for c in key):
-        raise InputError(f"The key in {where} holds a space or a sign that no key has: paste it again.")
+        held = "What was typed" if where == TYPED else f"The key in {where}"
+        raise InputError(f"{held} holds a space or a sign that no key has: paste it again.")
     keep_secret(key)
     url = root(base_url or GROQ)
     return Service(url, url, key, where)

@@ -48,6 +48,7 @@ def clean_environment(home: Path) -> dict[str, str]:
         **{name: str(home / folder) for name, folder in folders.items()},
         "PYTHONPATH": str(ROOT),
         "PYDEVD_DISABLE_FILE_VALIDATION": "1",  # else old kernels print a warning as they start
+        "PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring",  # not the machine's own, if it has one
     }
 
 

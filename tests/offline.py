@@ -13,7 +13,7 @@ from unittest import mock
 from IPython.core.history import HistoryManager
 from IPython.core.interactiveshell import InteractiveShell
 
-from groq_magic import client, ledger, runs, services
+from groq_magic import client, keys, ledger, runs, services, vaults
 from groq_magic.answers import Answers
 from groq_magic.errors import NotSent, StillRunning
 from groq_magic.job import Snapshot
@@ -39,7 +39,8 @@ def ipython() -> Iterator[InteractiveShell]:
 def home(folder: Path) -> Iterator[Path]:
     """GROQ_MAGIC_HOME is `folder`, nothing of the machine's settings is seen; at the end nothing runs."""
     ours = {"GROQ_MAGIC_HOME": str(folder), "JPY_SESSION_NAME": "test.ipynb"}
-    with mock.patch.dict(os.environ, ours):
+    no_keyring = mock.patch.object(vaults, "kept", return_value=())  # the machine's own is not asked
+    with mock.patch.dict(os.environ, ours), no_keyring:
         for name in ("GROQ_API_KEY", "GROQ_BASE_URL"):
             os.environ.pop(name, None)
         try:
@@ -52,6 +53,7 @@ def restart() -> None:
     """As when a kernel ends: nothing is watched, driven or chosen any more, and the ledger is let go of."""
     runs.leave().result(30)
     services.use_groq()
+    keys.use(None)
     ledger.let_go()
 
 

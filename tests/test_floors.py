@@ -17,7 +17,7 @@ PACKAGE = Path(groq_magic.__file__).parent
 
 # From the ground up. The stations of one floor do not know each other.
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("errors",),
+    ("errors", "vaults"),
     ("wire", "keys", "loop", "prices", "sandbox"),
     ("prompts",),
     ("schema",),

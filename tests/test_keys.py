@@ -1,12 +1,51 @@
+import subprocess
+import sys
+import threading
 import traceback
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
-from groq_magic import errors, keys
+from groq_magic import errors, keys, vaults
 from groq_magic.errors import GroqMagicError, InputError, KeyMissing
 
 KEY, OTHER = "gsk_fromEnvironment0001", "gsk_fromDotEnv00000002"
+TYPED, KEPT, COLABS = "gsk_typedHere00000003", "gsk_fromKeyring0000004", "gsk_fromColab00000005"
+
+
+@pytest.fixture(autouse=True)
+def no_others(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No key was typed, and this machine's keyring is not there."""
+    keyring(monkeypatch, None)
+    monkeypatch.setitem(sys.modules, "google.colab", None)
+    monkeypatch.setattr(vaults, "_silent", False)
+    monkeypatch.setattr(vaults, "_last", {})
+    yield
+    keys.use(None)
+
+
+def keyring(monkeypatch: pytest.MonkeyPatch, get: Callable[[str, str], str | None] | None) -> None:
+    """From now on the library `keyring` is a stand-in whose `get_password` is `get`; None: there is none."""
+    module = ModuleType("keyring") if get else None
+    if module is not None:
+        module.get_password = get
+    monkeypatch.setitem(sys.modules, "keyring", module)
+
+
+def colab(monkeypatch: pytest.MonkeyPatch, get: Callable[[str], str]) -> None:
+    """From now on this is a kernel of Colab's, whose `userdata.get` is `get`."""
+    userdata = ModuleType("google.colab.userdata")
+    userdata.get = get
+    for name, module in (("google", ModuleType("google")), ("google.colab", ModuleType("google.colab"))):
+        monkeypatch.setitem(sys.modules, name, module)
+    monkeypatch.setitem(sys.modules, "google.colab.userdata", userdata)
+
+
+def never(*_: str) -> str:
+    """What must not be asked."""
+    raise AssertionError("asked")
 
 
 def dotenv(folder: Path, *lines: str) -> Path:
@@ -56,12 +95,177 @@ def test_a_dotenv_is_not_expanded(tmp_path: Path) -> None:
     assert keys.find({}, tmp_path).key == "gsk_${HOME}"
 
 
-def test_without_a_key_the_error_names_the_ways_to_give_one(tmp_path: Path) -> None:
-    """No key at all is an error that names the sandbox, `.env` and the environment."""
+@pytest.mark.parametrize(
+    ("notebook", "ways"),
+    [(True, ("%groq sandbox", "%groq key", ".env")), (False, ("GROQ_API_KEY", ".env"))],
+)
+def test_without_a_key_the_error_names_the_ways_to_give_one(
+    notebook: bool, ways: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No key at all is an error that names what can be typed here; in a script no magic."""
+    ipython = ModuleType("IPython")
+    ipython.get_ipython = lambda: object() if notebook else None
+    monkeypatch.setitem(sys.modules, "IPython", ipython)
     dotenv(tmp_path, "OTHER=1")
     with pytest.raises(KeyMissing) as caught:
         keys.find({}, tmp_path)
-    assert all(way in str(caught.value) for way in ("%groq sandbox", ".env", "GROQ_API_KEY"))
+    assert all(way in caught.value.message for way in ways)
+    assert ("%groq" in caught.value.message) == notebook
+
+
+# --- typed here, in a keyring, at Colab -----------------------------------------------------------------
+
+
+def test_keys_are_looked_for_in_one_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was typed, the environment, `.env`, the keyring, Colab's secrets: each names its place."""
+    keyring(monkeypatch, lambda service, user: KEPT)
+    colab(monkeypatch, lambda name: COLABS)
+    path = dotenv(tmp_path, f"GROQ_API_KEY={OTHER}")
+    keys.use(keys.Key(TYPED))
+    environ, found = {"GROQ_API_KEY": KEY}, []
+    for over in (
+        lambda: keys.use(None),
+        environ.clear,
+        path.unlink,
+        lambda: keyring(monkeypatch, None),
+        lambda: None,
+    ):
+        service = keys.find(environ, tmp_path)
+        found.append((service.key, service.key_from))
+        over()
+    assert found == [
+        (TYPED, "%groq key"),
+        (KEY, "GROQ_API_KEY"),
+        (OTHER, str(path)),
+        (KEPT, "the keyring"),
+        (COLABS, "Colab's secrets"),
+    ]
+
+
+def test_a_keyring_is_asked_for_our_own_entry_and_only_where_nothing_else_was_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither a keyring nor Colab is asked where the environment has a key, or with `at_hand`."""
+    asked: list[tuple[str, ...]] = []
+    keyring(monkeypatch, lambda *names: asked.append(names))
+    colab(monkeypatch, lambda *names: asked.append(names))
+    keys.find({"GROQ_API_KEY": KEY}, tmp_path)
+    for at_hand in (True, False):
+        assert asked == []
+        with pytest.raises(KeyMissing):
+            keys.find({}, tmp_path, at_hand=at_hand)
+    assert asked == [("groq_magic", "GROQ_API_KEY"), ("GROQ_API_KEY",)]
+
+
+@pytest.mark.parametrize("said", [RuntimeError("No backend"), KeyError("locked"), None, "", "  ", 7])
+def test_a_keyring_that_gives_nothing_counts_as_no_keyring(
+    said: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever it raises or returns in place of a key, the next place is looked at, and the line is ours."""
+
+    def get(*_: str) -> str:
+        if isinstance(said, Exception):
+            raise said
+        return said
+
+    keyring(monkeypatch, get)
+    colab(monkeypatch, get)
+    with pytest.raises(KeyMissing) as caught:
+        keys.find({}, tmp_path)
+    assert caught.value.__context__ is None
+    colab(monkeypatch, lambda name: COLABS)
+    assert keys.find({}, tmp_path).key == COLABS
+
+
+def test_a_keyring_that_hangs_is_asked_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that waits for somebody to unlock it costs its time once, and stands for no key from then on."""
+    monkeypatch.setattr(vaults, "_ANSWERED_BY_S", 0.05)
+    opened, asked = threading.Event(), []
+
+    def get(*names: str) -> str:
+        asked.append(names)
+        opened.wait(30)
+        return KEPT
+
+    keyring(monkeypatch, get)
+    for _ in range(2):
+        with pytest.raises(KeyMissing):
+            keys.find({}, tmp_path)
+    opened.set()
+    assert len(asked) == 1
+
+
+def test_colab_is_asked_on_the_main_thread_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another thread has what the main thread was told, and asks nobody itself."""
+    colab(monkeypatch, lambda name: COLABS)
+    found: list[str] = []
+
+    def look() -> None:
+        try:
+            found.append(keys.find({}, tmp_path).key)
+        except KeyMissing:
+            found.append("")
+
+    for before in (lambda: None, look, lambda: colab(monkeypatch, never)):
+        before()
+        thread = threading.Thread(target=look)
+        thread.start()
+        thread.join()
+    assert found == ["", COLABS, COLABS, COLABS]
+
+
+def test_a_typed_key_does_not_go_where_a_dotenv_sends_it(tmp_path: Path) -> None:
+    """The base URL of a `.env` is its own key's; a typed one and a kept one go where the environment says."""
+    dotenv(tmp_path, f"GROQ_BASE_URL={URL}", f"GROQ_API_KEY={OTHER}")
+    keys.use(keys.Key(TYPED))
+    assert keys.find({}, tmp_path).base_url == keys.GROQ
+    assert keys.find({"GROQ_BASE_URL": URL}, tmp_path).base_url == URL
+
+
+@pytest.mark.parametrize(
+    "pasted",
+    [
+        TYPED,
+        f"  {TYPED}\n",
+        f'"{TYPED}"',
+        f"'{TYPED}',",
+        f"`{TYPED}`",
+        f"GROQ_API_KEY={TYPED}",
+        f'GROQ_API_KEY = "{TYPED}"',
+        f'"GROQ_API_KEY={TYPED}"',
+        f"export GROQ_API_KEY='{TYPED}';",
+        f'$env:GROQ_API_KEY="{TYPED}"',
+        f'os.environ["GROQ_API_KEY"] = "{TYPED}"',
+        f'"GROQ_API_KEY": "{TYPED}",',
+        f"Bearer {TYPED}",
+    ],
+)
+def test_a_key_is_understood_with_what_was_copied_around_it(pasted: str) -> None:
+    """Quotes, the variable's name and a line's other signs are no part of the key."""
+    found = keys.typed(pasted, {})
+    assert found is not None
+    assert (found.key, found.key_from) == (TYPED, "%groq key")
+
+
+@pytest.mark.parametrize("pasted", ["", "  ", "\n", '""', "GROQ_API_KEY=", "GROQ_API_KEY=''"])
+def test_nothing_typed_is_no_key(pasted: str) -> None:
+    """An empty answer, with or without what stands around a key, is None."""
+    assert keys.typed(pasted, {}) is None
+
+
+@pytest.mark.parametrize("pasted", ["gsk_two words", "gsk_é", "gsk_a\ngsk_b", "x" * 1_001, "gsk_\x00"])
+def test_what_can_be_no_key_is_refused_unseen(pasted: str) -> None:
+    """One line says why, without what was typed."""
+    with pytest.raises(InputError, match=r"^What was typed ") as caught:
+        keys.typed(pasted, {})
+    assert pasted[:6] not in caught.value.message
+
+
+def test_an_import_asks_no_keyring() -> None:
+    """`import groq_magic` and its client load neither keyring nor anything of Colab's."""
+    code = "import sys, groq_magic.client; print({'keyring', 'google.colab'} & {*sys.modules})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"
 
 
 URL = "https://proxy.example"
