@@ -17,7 +17,8 @@ The map, from the top floor down; imports only go down:
     magics/     the IPython edge: %%groq_batch, %groq; one table of options; Tab
     card/       what is seen: picture (Snapshot → HTML), widget (live), line (terminal)
     client      submit, attach, batches: the same without magics
-    listing     every batch that the ledger or the service knows
+    standing    how things stand, and what to type next
+    listing     every batch that the ledger or the service knows     models  those the key may use
     runs        what this process carries: one run a job
     pipeline    THE STORY: shards → upload → batch → poll → answers; policy: what each error means
     download    a result file, held against what it should be
@@ -35,7 +36,7 @@ The map, from the top floor down; imports only go down:
     schema      what an answer is to fit: on the wire, and back
     wire        Groq's JSON as typed values      keys  key and service     prices  what tokens cost
     loop        one thread, one event loop       vaults  keys that others keep
-    errors      below all
+    errors      below all                        table  rows as text and HTML
     sandbox/    the other side of the wire; imports nothing of ours
 
 A reader's way in: start at `pipeline.Run.run`.

@@ -108,9 +108,9 @@ class Groq:
         """Asks for a batch to be cancelled; what is answered already stays and is charged."""
         return await self._ask("POST", f"batches/{batch_id}/cancel", wire.batch)
 
-    async def models(self) -> list[str]:
-        """The ids of the models that the key may use."""
-        return await self._ask("GET", "models", wire.model_ids)
+    async def models(self) -> list[wire.Model]:
+        """The models that the key may use."""
+        return await self._ask("GET", "models", wire.models)
 
     async def _ask(self, verb: str, path: str, read: Callable[[bytes], T], **asked: Any) -> T:
         async with self._sent(verb, path, **asked) as response:

@@ -118,7 +118,7 @@ def submit(
         id_column=id,
         variables=variables or {},
         system=system,
-        model=model,
+        model=None if model is None else settings.model,
         options=options,
         missing=missing,
         max_prompts=max_prompts,
@@ -426,7 +426,8 @@ def retry(answers: Answers, picked: Sequence[int], **changes: Any) -> int:
     if not answers.done or not runs.at_rest(job.job_id):
         raise StillRunning("Not all of it has ended: wait for it, or run its cell again, then retry.")
     model = changes.pop("model", None)
-    fields = body_options(**changes) | ({} if model is None else {"model": checked_model(model)})
+    model = None if model is None else checked_model(model)
+    fields = body_options(**changes) | ({} if model is None else {"model": model})
     rows, most = runs.read(job), fields.get("max_completion_tokens", 0)
 
     wanted = sorted({rows.first(row) for row in picked})

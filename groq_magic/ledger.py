@@ -467,6 +467,14 @@ class Ledger:
         """How many bytes a job's files have on disk."""
         return sum(path.stat().st_size for path in self.folder(job_id).rglob("*") if path.is_file())
 
+    def whole_size(self) -> int:
+        """How many bytes everything in the ledger's folder has on disk, sandboxes' stores included."""
+        size = 0
+        for path in self.home.rglob("*"):
+            with suppress(OSError):  # it is gone meanwhile
+                size += path.lstat().st_size if path.is_file() else 0
+        return size
+
     def forget(self, job_id: str) -> None:
         """Removes a job and its files, and what others have of it. The service keeps what it has."""
         with self._transaction() as db:

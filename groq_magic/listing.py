@@ -10,7 +10,7 @@ from html import escape
 from typing import overload
 
 from groq_magic import job as jobs
-from groq_magic import keys, ledger, loop, orphans, policy, prices, runs, services
+from groq_magic import keys, ledger, loop, orphans, policy, prices, runs, services, table
 from groq_magic.answers.display import shortened
 from groq_magic.errors import ApiError, InputError, KeyMissing
 from groq_magic.job import Job, Shard
@@ -108,28 +108,14 @@ class Listing(Sequence[Entry]):
         if not self._entries:
             none = "No batches yet. %%groq_batch makes one; %groq sandbox lets you practise."
             return "\n".join([none, *self._after()])
-        rows = [_HEAD, *self._rows()]
-        widths = [max(len(row[n]) for row in rows) for n in range(len(_HEAD))]
-        lines = ["  ".join(f"{c:<{w}}" for c, w in zip(row, widths, strict=True)).rstrip() for row in rows]
-        return "\n".join([*lines, *self._after()])
+        return "\n".join([table.as_text([_HEAD, *self._rows()]), *self._after()])
 
     def _html(self) -> str:
         after = "".join(f"<p>{escape(said)}</p>" for said in self._after())
         if not self._entries:
             return f"<p>{escape(self._text())}</p>"
-        left, whole = 'style="text-align:left"', 'style="text-align:left;white-space:nowrap"'
-        head = "".join(f"<th {left}>{escape(word)}</th>" for word in _HEAD)
-        rows = "".join(
-            "<tr>"
-            + "".join(
-                f"<td {whole if word in _ON_ONE_LINE else left}>{escape(cell)}</td>"
-                for word, cell in zip(_HEAD[:-1], row, strict=False)
-            )
-            + f"<td {left}><code>{escape(row[-1])}</code></td></tr>"
-            for row in self._rows()
-        )
-        table = f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody>"
-        return f'<table class="tex2jax_ignore mathjax_ignore">{table}</table>{after}'
+        shown = table.as_html(_HEAD, self._rows(), whole=_ON_ONE_LINE, code=_HEAD[-1:])
+        return f"{shown}{after}"
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
         return {"text/plain": self._text(), "text/html": self._html()}

@@ -13,6 +13,7 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from contextvars import ContextVar
+from difflib import get_close_matches
 from typing import Any, ClassVar, TypeVar
 
 import filelock
@@ -391,18 +392,20 @@ class Run:
     async def _check_model(self) -> None:
         """Raises NotSent where the key may not use the model, before anything is uploaded."""
         try:
-            models, model = await self._again(lambda api: api.models()), self._job.model
+            listed, model = await self._again(lambda api: api.models()), self._job.model
         except ApiError as exc:
             if self._cancelling:
                 return  # nothing will be sent anyway
             if isinstance(exc, Refused) and exc.status in (404, 405):
                 return  # a service that does not list its models says itself what it does not have
             raise
+        models = sorted(each.id for each in listed)
         if models and model not in (*models, jobs.SEVERAL_MODELS):
-            service = self._connected().service
+            service, near = self._connected().service, get_close_matches(model.lower(), models, n=1)
+            meant = f" Did you mean {near[0]}?" if near else ""
             raise NotSent(
-                f"{service.place_first} has no model {model!r} for this key. "
-                f"It has: {', '.join(sorted(models))}."
+                f"{service.place_first} has no model {model!r} for this key.{meant} "
+                f"It has: {', '.join(models)}."
             )
 
     async def _again(self, act: Callable[[Groq], Awaitable[T]], *, despite_cancel: bool = False) -> T:

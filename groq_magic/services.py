@@ -19,6 +19,11 @@ def current() -> Service:
     return _chosen or keys.find()
 
 
+def chosen() -> Service | None:
+    """The sandbox that prompts go to now; None where they go to Groq."""
+    return _chosen
+
+
 def use_sandbox(url: str | None = None, *, fresh: bool = False, pace_s: float = 10.0) -> Service:
     """From now on prompts go to a sandbox: the one at `url`, or one inside this process.
 

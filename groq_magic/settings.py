@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from groq_magic import shards
+from groq_magic import prices, shards
 from groq_magic.errors import InputError
 from groq_magic.prompts import rules
 from groq_magic.prompts.values import shown
@@ -53,7 +54,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         """Raises InputError where something is none of what Groq or the ledger takes."""
-        checked_model(self.model)
+        object.__setattr__(self, "model", checked_model(self.model))  # it is frozen for everybody else
         if self.window not in WINDOWS:
             raise InputError(f"window is {self.window!r}; Groq takes {' or '.join(WINDOWS)}.")
         for name, value in (("take", self.take), ("samples", self.samples)):
@@ -70,14 +71,35 @@ def response_format(schema: Schema | None, model: str) -> dict[str, Any] | None:
 
 
 def checked_model(model: object) -> str:
-    """The model's name, unchanged. Raises InputError for what is none; which there are, Groq knows."""
+    """The model's name; where only its end was given, as in gpt-oss-120b, the whole of it.
+
+    Raises InputError for what is no name, and where several models end so. Which there are beyond those that
+    we know, Groq knows.
+    """
     if not isinstance(model, str):
         raise InputError(f"The model is {shown(model)}; it is a text, for example openai/gpt-oss-20b.")
     if not model.strip():
         raise InputError("The model's name is empty: for example openai/gpt-oss-20b.")
     if fault := rules.json_fault(model, "The model's name"):
         raise InputError(f"{fault}.")
-    return model
+    return _whole_name(model)
+
+
+def shut_down(model: prices.Model) -> bool:
+    """Whether Groq has taken the model out of service: https://console.groq.com/docs/deprecations."""
+    return model.status.startswith("shut down")
+
+
+def _whole_name(model: str) -> str:
+    """The one model in use that ends in these words of its name; what none ends in is left as it is."""
+    known = [each.id for each in prices.MODELS if not shut_down(each)]
+    ends = [name for name in known if re.search(rf"[/-]{re.escape(model)}\Z", name)]
+    if model in known or not ends:
+        return model
+    if len(ends) > 1:
+        either = f"{', '.join(ends[:-1])} or {ends[-1]}"
+        raise InputError(f"Several models end in {model!r}: type {either}.")
+    return ends[0]
 
 
 def body_options(

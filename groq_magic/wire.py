@@ -159,9 +159,33 @@ def page(data: bytes) -> Page:
     return Page(tuple(rows), _text(_dict(reply.get("paging")).get("next_cursor")))
 
 
-def model_ids(data: bytes) -> list[str]:
-    """The ids of the models that the key may use, as `GET /models` lists them."""
-    return [found for row in _list(decode(data).get("data")) if (found := _text(_dict(row).get("id")))]
+@dataclass(frozen=True)
+class Model:
+    """A model as Groq lists it. Windows and answers are counted in tokens; None where nothing is said."""
+
+    id: str
+    owned_by: str | None
+    active: bool
+    context_window: int | None
+    max_completion_tokens: int | None
+
+
+def models(data: bytes) -> list[Model]:
+    """The models that the key may use, as `GET /models` lists them; what has no id is left out.
+
+    https://console.groq.com/docs/api-reference#models-list; a model that does not say so is active.
+    """
+    return [
+        Model(
+            found,
+            _text(row.get("owned_by")),
+            row.get("active") is not False,
+            _whole(row.get("context_window")),
+            _whole(row.get("max_completion_tokens")),
+        )
+        for row in map(_dict, _list(decode(data).get("data")))
+        if (found := _text(row.get("id")))
+    ]
 
 
 _ENDS = ("completed_at", "failed_at", "expired_at", "cancelled_at")

@@ -67,6 +67,12 @@ def test_every_option_and_verb_of_readme_exists() -> None:
     assert verbs == {verb.name for verb in options.VERBS}
 
 
+def test_readme_names_every_verb_as_it_is_typed() -> None:
+    """README's paragraph of verbs holds each verb's first words from the one table."""
+    for verb in options.VERBS:
+        assert f"`%groq {verb.usage.split(' [--')[0]}" in README, verb
+
+
 def test_every_picture_of_readme_is_there() -> None:
     """README's pictures are files of the project."""
     pictures = re.findall(r'(?:src|srcset)="([^"]+)"', README)

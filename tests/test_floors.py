@@ -17,7 +17,7 @@ PACKAGE = Path(groq_magic.__file__).parent
 
 # From the ground up. The stations of one floor do not know each other.
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("errors", "vaults"),
+    ("errors", "vaults", "table"),
     ("wire", "keys", "loop", "prices", "sandbox"),
     ("prompts",),
     ("schema",),
@@ -29,8 +29,8 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("download",),
     ("pipeline", "foreign"),
     ("runs",),
-    ("listing",),
-    ("client",),
+    ("listing", "models"),
+    ("client", "standing"),
     ("card",),
     ("magics", "demo"),
     ("__main__",),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import re
 import socket
 import threading
@@ -19,6 +20,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from groq_magic import client, ledger, runs, services
 from groq_magic.answers import Answers
 from groq_magic.errors import GroqMagicError
+from groq_magic.magics import GroqMagics, groq, options
 from tests import offline
 
 SECRET = "gsk_secretSECRETsecret0123456789"
@@ -342,13 +344,15 @@ def test_a_dry_run_needs_neither_key_nor_network(notebook: Notebook) -> None:
 
 
 def test_help_lists_options_and_verbs(notebook: Notebook) -> None:
-    """`--help`, `%groq help` and a bare `%groq` show the same text, and bind and send nothing."""
+    """`--help`, `%groq help` and `?` show the same text, and bind and send nothing."""
     before = dict(notebook.variables)
-    shown = {
-        notebook.ok(cell) for cell in ("%groq_batch --help", "%%groq_batch x -h\nhi", "%groq help", "%groq")
-    }
+    shown = {notebook.ok(cell) for cell in ("%groq_batch --help", "%%groq_batch x -h\nhi", "%groq help")}
     (text,) = shown
-    assert "--dry-run" in text
+    for asked in ("%groq?", "%groq_batch?", "%%groq_batch?"):
+        about = notebook.shell.object_inspect(asked.rstrip("?"))["docstring"]
+        assert about.split() == text.split(), asked
+    assert all(f"{option.flag} " in text for option in options.OPTIONS)
+    assert all(f"  %groq {verb.usage} " in text for verb in options.VERBS)
     assert "%groq attach [ID|OLDNAME] [NAME]" in text
     assert dict(notebook.variables) == before
 
@@ -398,12 +402,14 @@ def test_a_second_take_is_another_set_of_answers(notebook: Notebook) -> None:
 
 
 @pytest.mark.parametrize(
-    "verb", ["batches", "wait", "cancel", "retry", "attach", "sandbox", "forget", "help"]
+    "verb", ["batches", "wait", "cancel", "retry", "attach", "models", "key", "sandbox", "forget", "help"]
 )
-def test_every_verb_is_there(notebook: Notebook, verb: str) -> None:
+def test_every_verb_is_there(notebook: Notebook, verb: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each verb that the help names is one that `%groq` does."""
+    monkeypatch.setattr(getpass, "getpass", lambda prompt: "")
     done = notebook.run(f"%groq {verb}")
     assert done.error is None or "Which one?" in done.said
+    assert groq.VERBS.keys() == {"", *(verb.name for verb in options.VERBS)}
 
 
 @pytest.mark.parametrize(
@@ -412,7 +418,10 @@ def test_every_verb_is_there(notebook: Notebook, verb: str) -> None:
         ("%groq status", "type `%groq batches`"),
         ("%groq list", "type `%groq batches`"),
         ("%groq stop waiting", "type `%groq cancel waiting`"),
-        ("%groq login", "type `%groq sandbox`"),
+        ("%groq login", "type `%groq key`"),
+        ("%groq model", "type `%groq models`"),
+        ("%groq models all", "Not understood: all. It is just %groq models"),
+        ("%groq key mine", "A key does not stand on the line"),
         ("%groq cancle waiting", "type `%groq cancel waiting`"),
         ("%groq wait", "Which one? %groq wait NAME [--timeout S]. You hold: waiting."),
         ("%groq wait waitin", "`waitin` holds no batch. Did you mean waiting?"),
@@ -611,6 +620,70 @@ def test_config_refuses_sizes_that_groq_does_not_take(
     assert notebook.run("%config GroqMagics.shard_rows").value == 50_000
 
 
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("model = ''", "GroqMagics.model is left as it was. The model's name is empty"),
+        ("model = '20b'", "Several models end in '20b': type openai/gpt-oss-20b or"),
+        ("model = 5", "The 'model' trait of a GroqMagics instance expected a unicode string, not the int 5."),
+        ("shard_rows = 0", "should not be less than 1, but a value of 0 was specified"),
+        ("shard_rows = 'many'", "expected an int, not the str 'many'"),
+        ("max_prompts = -1", "should not be less than 1"),
+    ],
+)
+def test_a_refused_setting_is_one_line_and_breaks_nothing(
+    notebook: Notebook, setting: str, said: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is answered at once and not taken; the extension loads again, says what it leaves out, and works."""
+    name = setting.split()[0]
+    before = notebook.run(f"%config GroqMagics.{name}").value
+    notebook.ok(f"%config GroqMagics.{setting}")
+    (record,) = caplog.records
+    assert said in record.getMessage()
+    assert "\n" not in record.getMessage()
+    again = notebook.ok("%reload_ext groq_magic")
+    assert again.startswith("One setting is not taken: ")
+    assert (again.count("\n"), said in again) == (1, True)
+    assert notebook.run(f"%config GroqMagics.{name}").value == before
+    assert notebook.ok("%reload_ext groq_magic") == ""
+    notebook.ok("%%groq_batch works --dry-run\nhi")
+
+
+def test_config_shows_help_for_each_setting(notebook: Notebook) -> None:
+    """`%config GroqMagics` names every setting with a line about it and its value."""
+    shown = notebook.ok("%config GroqMagics")
+    for name, trait in GroqMagics.class_traits(config=True).items():
+        assert trait.help
+        assert f"GroqMagics.{name}=<" in shown
+        assert trait.help in " ".join(shown.split())
+
+
+def test_a_setting_is_resolved_as_the_option_is(notebook: Notebook) -> None:
+    """The end of a model's name is enough for `%config`, too, and outlives a reload."""
+    notebook.ok("%config GroqMagics.model = 'gpt-oss-120b'")
+    assert notebook.run("%config GroqMagics.model").value == "openai/gpt-oss-120b"
+    assert notebook.ok("%reload_ext groq_magic") == ""
+    assert notebook.run("%config GroqMagics.model").value == "openai/gpt-oss-120b"
+
+
+def test_the_whole_name_of_a_model_is_what_is_sent_and_known_again(notebook: Notebook) -> None:
+    """By option, setting and retry a model goes to the service under its whole name: one batch, not two."""
+    notebook.ok("%%groq_batch one --wait -m gpt-oss-120b --max-tokens 1\n[[echo]]abcdefgh")
+    notebook.ok("%%groq_batch two --wait -m openai/gpt-oss-120b --max-tokens 1\n[[echo]]abcdefgh")
+    one, two = notebook.variables["one"], notebook.variables["two"]
+    assert (one.batch_ids, one[0].model) == (two.batch_ids, "sandbox/openai/gpt-oss-120b")
+    notebook.ok("%groq retry one --model gpt-oss-20b --max-tokens 50\none.wait()")
+    assert one[0].model == "sandbox/openai/gpt-oss-20b"
+    assert client.submit(["[[echo]]x"], model="gpt-oss-120b").wait()[0].model == "sandbox/openai/gpt-oss-120b"
+    line = {"custom_id": "a", "method": "POST", "url": "/v1/chat/completions"}
+    body = {"model": "x", "messages": [{"role": "user", "content": "[[echo]]y"}]}
+    notebook.variables["lines"] = [line | {"body": body}]
+    notebook.ok("%groq_batch of_lines --from lines --wait -m gpt-oss-120b")
+    assert notebook.variables["of_lines"][0].model == "sandbox/openai/gpt-oss-120b"
+    of_lines = client.submit([line | {"body": body}], model="120b").wait()
+    assert of_lines.batch_ids == notebook.variables["of_lines"].batch_ids
+
+
 # --- loading and unloading ------------------------------------------------------------------------------
 
 
@@ -771,6 +844,8 @@ def test_no_key_is_seen_where_the_service_says_it_aloud(
         f"%%groq_batch x --key {SECRET}\nhi",
         f"%%groq_batch x --system {SECRET} --modle y\nhi",
         f"%groq login {SECRET}",
+        f"%groq key {SECRET}",
+        f"%groq models {SECRET}",
         f"%groq attach {SECRET}",
         f"%groq sandbox http://{SECRET}@127.0.0.1",
         f"%groq_batch x --from {SECRET}",

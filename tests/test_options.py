@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from groq_magic.errors import InputError
 from groq_magic.magics.options import (
     OPTIONS,
+    OVERVIEW,
     VERBS,
     Parsed,
     help_text,
@@ -58,6 +59,8 @@ GOOD: list[tuple[str, str | None, Mapping[str, object]]] = [
     ("answers", "answers", {}),
     ("answers --model llama-3.1-8b-instant", "answers", {"model": "llama-3.1-8b-instant"}),
     ("-m a/b answers -w 7d", "answers", {"model": "a/b", "window": "7d"}),
+    ("-m gpt-oss-120b", None, {"model": "openai/gpt-oss-120b"}),
+    ("--model '20b-of-mine'", None, {"model": "20b-of-mine"}),
     ("--model=a/b -t=0 answers", "answers", {"model": "a/b", "temperature": 0.0}),
     ("answers --system 'Be brief' --wait", "answers", {"system": "Be brief", "wait": True}),
     ('--system="Be brief" --plain', None, {"system": "Be brief", "plain": True}),
@@ -189,6 +192,10 @@ BAD: list[tuple[str, str]] = [
         "--max-tokens @half: the variable holds a float; --max-tokens needs a whole number",
     ),
     ("--temperature @yes", "--temperature @yes: the variable holds a bool; --temperature needs a number"),
+    (
+        "--model 20b",
+        "Several models end in '20b': type openai/gpt-oss-20b or openai/gpt-oss-safeguard-20b.",
+    ),
     ("--window 12h", "--window 12h: type `--window 24h` or `--window 7d`"),
     ("--system @df", "--system @df: the variable holds a list; --system needs a text"),
     ("--system @dff", "--system @dff: name 'dff' is not defined"),
@@ -293,7 +300,9 @@ def test_no_line_raises_anything_but_an_input_error(line: str) -> None:
 
 
 VERB_LINES: list[tuple[str, str, list[str]]] = [
-    ("", "help", []),
+    ("", "", []),
+    ("models", "models", []),
+    ("key", "key", []),
     ("batches", "batches", []),
     ("wait answers --timeout 5", "wait", ["answers", "--timeout", "5"]),
     ("wait answers --timeout=5", "wait", ["answers", "--timeout", "5"]),
@@ -322,11 +331,14 @@ BAD_VERBS: list[tuple[str, str]] = [
     ("Wait answers", "unknown verb Wait: type `%groq wait answers`"),
     ("cancle answers", "unknown verb cancle: type `%groq cancel answers`"),
     ("--help", "unknown verb --help: type `%groq help`"),
-    (
-        "login",
-        "unknown verb login: a key is read from GROQ_API_KEY or from a `.env` file; "
-        "to practise without one, type `%groq sandbox`",
-    ),
+    ("login", "unknown verb login: type `%groq key`"),
+    ("logout", "unknown verb logout: type `%groq key`"),
+    ("auth gsk_secret", "unknown verb auth: type `%groq key`"),
+    ("apikey", "unknown verb apikey: type `%groq key`"),
+    ("api_key", "unknown verb api_key: type `%groq key`"),
+    ("token", "unknown verb token: type `%groq key`"),
+    ("model", "unknown verb model: type `%groq models`"),
+    ("modles all", "unknown verb modles: type `%groq models`"),
     ("frobnicate", "unknown verb frobnicate: `%groq help` lists the verbs"),
     ("wait 'answers", "'answers: the quote is not closed: end the text with '"),
     ("batches # mine", "a comment cannot stand on the magic's line: take out everything from `#` on"),
@@ -342,7 +354,7 @@ def test_a_near_miss_is_answered_with_the_right_verb(line: str, message: str) ->
 
 
 @pytest.mark.parametrize(
-    "word", ["status", "list", "stop", "login", "ls", "abort", "resume", "key", "redo", "models", "rm"]
+    "word", ["status", "list", "stop", "login", "ls", "abort", "resume", "keys", "redo", "model", "rm"]
 )
 def test_no_message_names_a_verb_that_does_not_exist(word: str) -> None:
     """Every `%groq verb` in an answer can be typed."""
@@ -370,7 +382,8 @@ def test_help_and_readme_table_name_every_option_and_verb() -> None:
         assert f"{option.flag} " in shown
         assert "\n" not in option.help
     for verb in VERBS:
-        assert f"%groq {verb.usage} " in shown
+        assert re.search(rf"^  %groq {re.escape(verb.usage)} +{re.escape(verb.help)}$", shown, re.MULTILINE)
+    assert re.search(rf"^  %groq +{re.escape(OVERVIEW.help)}$", shown, re.MULTILINE)
     cells = [len(re.findall(r"(?<!\\)\|", row)) for row in table.splitlines()]
     assert cells == [3] * (len(OPTIONS) + 2)
 

@@ -481,6 +481,18 @@ def test_a_model_that_nobody_has_is_refused_before_anything_is_uploaded(line: Li
     assert (line.count(UPLOAD), line.count(CREATE)) == (0, 0)
 
 
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [("gpt-oss-20", "gpt-oss-20b"), ("openai/gpt-os-20b", "gpt-oss-20b"), ("GPT-OSS-120B", "gpt-oss-120b")],
+)
+def test_a_near_miss_of_a_model_is_answered_with_the_one_meant(line: Line, typed: str, meant: str) -> None:
+    """Of the models that the key may use, the nearest is named; nothing is sent."""
+    said = rf"has no model '{typed}' for this key\. Did you mean openai/{meant}\? It has: "
+    with pytest.raises(NotSent, match=said):
+        submit("hello", model=typed).wait(WAIT_S)
+    assert line.count(UPLOAD) == 0
+
+
 @pytest.mark.parametrize("first", [0, 1, 2])
 def test_one_refused_shard_does_not_cost_the_others(first: int, line: Line) -> None:
     """Where a part was sent its answers are there, and the refused part says why it was not."""

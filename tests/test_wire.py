@@ -97,7 +97,18 @@ def test_the_other_samples_are_read() -> None:
     assert (output.id, output.purpose) == (OUTPUT, "batch_output")
     (batch,) = wire.page(as_bytes(sample("batches_by_id"))).batches
     assert (batch.id, wire.page(as_bytes(sample("batches_by_id"))).next_cursor) == (BATCH, None)
-    assert wire.model_ids(as_bytes(sample("models"))) == ["openai/gpt-oss-20b", "whisper-large-v3"]
+    chat, audio = wire.models(as_bytes(sample("models")))
+    assert chat == wire.Model("openai/gpt-oss-20b", "OpenAI", True, 131_072, 65_536)
+    assert (audio.id, audio.context_window) == ("whisper-large-v3", 448)
+
+
+def test_a_model_that_says_little_is_a_model() -> None:
+    """Only an id is needed; what is no number is None, and a model is active unless it says it is not."""
+    rows = [{"id": "a"}, {"id": "b", "active": False, "context_window": "many"}, {"object": "model"}, None]
+    assert wire.models(as_bytes({"data": rows})) == [
+        wire.Model("a", None, True, None, None),
+        wire.Model("b", None, False, None, None),
+    ]
 
 
 ERROR_CODES = {

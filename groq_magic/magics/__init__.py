@@ -14,13 +14,14 @@ from typing import Any, TypeVar
 import traitlets
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class, no_var_expand
+from traitlets.config import Config
 
-from groq_magic import runs
+from groq_magic import errors, runs
 from groq_magic.answers import Answers
-from groq_magic.errors import GroqMagicError
+from groq_magic.errors import GroqMagicError, InputError
 from groq_magic.magics import batch, completion, groq, options
 from groq_magic.prompts import MAX_PROMPTS
-from groq_magic.settings import DEFAULT_MODEL
+from groq_magic.settings import DEFAULT_MODEL, checked_model
 from groq_magic.shards import MAX_LINES
 
 T = TypeVar("T")
@@ -40,10 +41,31 @@ class GroqMagics(Magics):
     ).tag(config=True)
 
     def __init__(self, shell: InteractiveShell) -> None:
-        super().__init__(shell)
+        super().__init__(shell, config=Config())
+        self._take(shell.config)
         self.ip = shell  # `shell`, as Magics declares it, might be None
         self.beside: list[Answers] = []
         self.tab = completion.matcher(shell)
+
+    @traitlets.validate("model")
+    def _checked_model(self, proposal: traitlets.Bunch) -> str:
+        try:
+            return checked_model(proposal.value)
+        except InputError as exc:
+            raise traitlets.TraitError(f"GroqMagics.model is left as it was. {exc.message}") from None
+
+    def _take(self, config: Config) -> None:
+        """Takes what the shell is configured with, one by one: a value that is refused is said and left out.
+
+        `%config` leaves it there even so, and with it no magic could be loaded any more.
+        """
+        ours = config.get("GroqMagics", {})
+        for name in list(ours):
+            try:
+                self.update_config(Config({"GroqMagics": {name: ours[name]}}))
+            except traitlets.TraitError as exc:
+                del ours[name]
+                print(f"One setting is not taken: {errors.redact(str(exc))}")  # noqa: T201 (at loading)
 
     @no_var_expand
     @line_cell_magic

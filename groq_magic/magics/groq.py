@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from IPython.display import display
 
-from groq_magic import client, ledger, listing, services
+from groq_magic import client, ledger, listing, models, services, standing
 from groq_magic.answers import Answers
 from groq_magic.errors import InputError, LedgerError
-from groq_magic.magics import batch, options
+from groq_magic.magics import batch, key, options
+from groq_magic.magics.progress import interrupt
 
 if TYPE_CHECKING:
     from groq_magic.magics import GroqMagics
@@ -35,6 +36,26 @@ def greeting() -> str | None:
     except LedgerError as exc:
         return exc.message
     return f"This notebook has: {said}. Take it up again: %groq attach"
+
+
+def _overview(magics: GroqMagics, words: list[str]) -> None:
+    held = {name: answers.job_id for name, answers in _answers(magics).items()}
+    display(standing.look(held))
+
+
+def _models(magics: GroqMagics, words: list[str]) -> None:
+    _no_more(words, "models")
+    display(models.listed())
+
+
+def _key(magics: GroqMagics, words: list[str]) -> None:
+    if words:
+        raise InputError(
+            "A key does not stand on the line: it would stay in the notebook and its history. Take it out, "
+            "type %groq key alone, and paste it where you are asked."
+        )
+    with interrupt(lambda: "no key was taken; nothing has changed."):
+        print(key.ask())  # noqa: T201
 
 
 def _help(magics: GroqMagics, words: list[str]) -> None:
@@ -136,12 +157,15 @@ def _sandbox(magics: GroqMagics, words: list[str]) -> None:
 
 
 VERBS: dict[str, Callable[[GroqMagics, list[str]], Any]] = {
+    "": _overview,
     "batches": _batches,
     "wait": _wait,
     "cancel": _cancel,
     "retry": lambda magics, words: _retry(magics, " ".join(words)),
     "attach": _attach,
     "forget": _forget,
+    "models": _models,
+    "key": _key,
     "sandbox": _sandbox,
     "help": _help,
 }
@@ -158,10 +182,7 @@ def _no_more(words: list[str], verb: str) -> None:
 
 def _held(magics: GroqMagics, words: list[str], verb: str) -> Answers:
     """The Answers in the variable that the words name."""
-    variables = magics.ip.user_ns
-    names = [
-        name for name, value in variables.items() if isinstance(value, Answers) and not name.startswith("_")
-    ]
+    variables, names = magics.ip.user_ns, list(_answers(magics))
     if len(words) != 1:
         held = f" You hold: {', '.join(names)}." if names else ""
         raise InputError(f"Which one? {_usage(verb)}.{held}")
@@ -171,3 +192,9 @@ def _held(magics: GroqMagics, words: list[str], verb: str) -> Answers:
         hint = f"Did you mean {near}?" if near else "%groq attach brings back what this notebook had."
         raise InputError(f"`{words[0]}` holds no batch. {hint}")
     return found
+
+
+def _answers(magics: GroqMagics) -> dict[str, Answers]:
+    """The variables that hold a batch."""
+    named = dict(magics.ip.user_ns).items()
+    return {name: value for name, value in named if isinstance(value, Answers) and not name.startswith("_")}

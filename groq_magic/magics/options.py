@@ -23,7 +23,7 @@ from typing import Any, Literal
 
 from groq_magic.errors import InputError
 from groq_magic.prompts.files import READERS
-from groq_magic.settings import EFFORTS, RANGES
+from groq_magic.settings import EFFORTS, RANGES, checked_model
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,11 @@ class Verb:
     name: str
     usage: str
     help: str
+
+    @property
+    def takes_words(self) -> bool:
+        """Whether anything may stand after it."""
+        return self.usage != self.name
 
 
 @dataclass(frozen=True)
@@ -114,6 +119,9 @@ OPTIONS: tuple[Option, ...] = (
     Option("--help", "-h", None, "switch", "show the options and verbs"),
 )
 
+OVERVIEW = Verb("", "", "how things stand: where prompts go, the key, what runs, and what to type next")
+"""What `%groq` alone is."""
+
 VERBS: tuple[Verb, ...] = (
     Verb("batches", "batches", "every batch that the ledger or the service knows, and what to type"),
     Verb("wait", "wait NAME [--timeout S]", "wait until NAME's batch has ended"),
@@ -131,6 +139,10 @@ VERBS: tuple[Verb, ...] = (
         "attach",
         "attach [ID|OLDNAME] [NAME]",
         "take up a batch again under NAME; bare: everything this notebook had",
+    ),
+    Verb("models", "models", "the models that your key may use, their prices, and which work in a batch"),
+    Verb(
+        "key", "key", "ask for a Groq key, hidden, and check it; it is used in this kernel, before any other"
     ),
     Verb(
         "sandbox",
@@ -171,10 +183,10 @@ _VERB_NEAR_MISSES = {
     **dict.fromkeys(("again", "rerun", "redo", "resend", "repeat"), "retry"),
     **dict.fromkeys(("block", "join", "await", "result", "results"), "wait"),
     **dict.fromkeys(("demo", "offline", "mock", "fake"), "sandbox"),
+    **dict.fromkeys(("model",), "models"),
+    **dict.fromkeys(("login", "logout", "auth", "apikey", "api_key", "api-key", "token", "keys"), "key"),
     **dict.fromkeys(("options", "usage", "man", "?", "-h", "--help"), "help"),
 }
-
-_KEY_WORDS = ("login", "logout", "key", "auth", "apikey", "token")
 
 _EXAMPLES = {
     "--model": "--model openai/gpt-oss-20b",
@@ -228,14 +240,14 @@ def parse(line: str, evaluate: Callable[[str], object]) -> Parsed:
 
 
 def parse_verb(line: str) -> tuple[Verb, list[str]]:
-    """The verb of a `%groq` line and the words after it, quotes taken off; `help` for an empty line.
+    """The verb of a `%groq` line and the words after it, quotes taken off; `OVERVIEW` for an empty line.
 
     `--option=value` comes back as two words. An unknown verb raises `InputError` naming the one meant.
     """
     scan = _Scan(line)
     by_name = {verb.name: verb for verb in VERBS}
     if not scan.more():
-        return by_name["help"], []
+        return OVERVIEW, []
     typed = scan.word().text
     rest = line[scan.at :].strip()
     words: list[str] = []
@@ -267,7 +279,7 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
 def help_text() -> str:
     """The help for `--help` and `?`, as plain text: the forms, the options, the verbs."""
     options = [(_forms(option), option.help) for option in OPTIONS]
-    verbs = [(f"%groq {verb.usage}", verb.help) for verb in VERBS]
+    verbs = [(f"%groq {verb.usage}".rstrip(), verb.help) for verb in (OVERVIEW, *VERBS)]
     width = max(len(left) for left, _ in options + verbs)
     return "\n".join(
         [
@@ -493,7 +505,7 @@ def _value(option: Option, typed: _Typed, evaluate: Callable[[str], object]) -> 
     if option.kind == "choice" and value not in option.choices:
         allowed = " or ".join(f"`{option.flag} {choice}`" for choice in option.choices)
         raise InputError(f"{option.flag} {_clip(value)}: type {allowed}")
-    return value
+    return checked_model(value) if option.flag == "--model" else value
 
 
 def _of_variable(option: Option, typed: _Typed, evaluate: Callable[[str], object]) -> object:
@@ -626,13 +638,8 @@ def _two_names(names: list[str]) -> str:
 
 
 def _unknown_verb(typed: str, rest: str) -> str:
-    if _bare(typed) in _KEY_WORDS:
-        return (
-            f"unknown verb {_clip(typed)}: a key is read from GROQ_API_KEY or from a `.env` file; "
-            "to practise without one, type `%groq sandbox`"
-        )
     meant = _VERB_NEAR_MISSES.get(typed.lower()) or nearest(typed, [verb.name for verb in VERBS])
     if meant is None:
         return f"unknown verb {_clip(typed)}: `%groq help` lists the verbs"
-    keep = rest if meant not in ("help", "batches") else ""
+    keep = rest if next(verb for verb in VERBS if verb.name == meant).takes_words else ""
     return f"unknown verb {_clip(typed)}: type `{f'%groq {meant} {_clip(keep)}'.strip()}`"
