@@ -15,6 +15,7 @@ from groq_magic.errors import GroqMagicError, KeyMissing, LedgerError
 from groq_magic.job import ENDED, Job
 
 _SHOWN, _LOOKED = 8, 50
+_WIDTH = 600
 _STOPPED = frozenset({"unsure", "not collected", "not sent"})
 
 
@@ -77,21 +78,22 @@ class Standing:
     @property
     def rows(self) -> tuple[tuple[str, str], ...]:
         """What is said, by its subject."""
-        return (
+        rows = (
             ("prompts go to", self._where()),
             ("key", self._key()),
             ("this notebook has", self._has()),
             ("ledger", self._ledger()),
             ("next", self.next),
         )
+        return tuple((subject, shortened(said, _WIDTH)) for subject, said in rows)
 
     def _where(self) -> str:
-        return f"{self.badge} ({shortened(self.at, 200)})" if self.at else self.badge
+        return f"{self.badge} ({self.at})" if self.at else self.badge
 
     def _key(self) -> str:
-        found = f"from {shortened(self.key_from, 200)} (fingerprint {self.fingerprint})"
+        found = f"from {self.key_from} (fingerprint {self.fingerprint})"
         if self.key_fault:
-            return shortened(self.key_fault, 300)
+            return self.key_fault
         if self.sandbox:
             return f"none needed here; for Groq there is one {found}" if self.key_from else "none needed here"
         if self.key_from:
@@ -100,7 +102,7 @@ class Standing:
 
     def _has(self) -> str:
         if self.ledger_fault:
-            return shortened(self.ledger_fault, 300)
+            return self.ledger_fault
         shown = [f"{shortened(b.name, 30)} ({shortened(b.status, 30)})" for b in self.batches[-_SHOWN:]]
         more = len(self.batches) - len(shown)
         said = ", ".join(shown) + (f" and {more:,} older" if more else "") if shown else "no batches yet"
@@ -109,7 +111,7 @@ class Standing:
 
     def _ledger(self) -> str:
         size = "" if self.ledger_fault else f"{human(self.size)}, "
-        return f"{size}in {shortened(self.home, 200)}"
+        return f"{size}in {self.home}"
 
     def text(self) -> str:
         """One line for each subject."""

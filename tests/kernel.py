@@ -190,7 +190,7 @@ class Kernel:
         try:
             self._client = BlockingKernelClient(connection_file=connection)
             self._client.load_connection_file()
-            self._client.start_channels(stdin=False, hb=False)
+            self._client.start_channels(hb=False)
             self._reader = threading.Thread(target=self._read, name="iopub", daemon=True)
             self._reader.start()
             self._wait_for_reply(self._client.kernel_info(), timeout=60)
@@ -239,6 +239,13 @@ class Kernel:
     def run(self, code: str, timeout: float = 60) -> Result:
         """Runs one cell to its end."""
         return self.wait_for([self.send(code)], timeout)[0]
+
+    def run_typing(self, code: str, typed: str, timeout: float = 60) -> tuple[Result, Mapping[str, Any]]:
+        """Runs one cell that asks for something, which is typed; its result, and how it asked."""
+        msg_id = str(self._client.execute(code, allow_stdin=True, stop_on_error=True))
+        asked = self._client.get_stdin_msg(timeout=timeout)["content"]
+        self._client.input(typed)
+        return self.wait_for([msg_id], timeout)[0], asked
 
     def complete(self, cell: str, cursor: int | None = None) -> tuple[list[str], str]:
         """What Tab offers in a cell (at its end, or at a place in it), and the text that it would replace."""

@@ -273,6 +273,14 @@ def test_every_option_in_a_usage_is_offered(notebook: Notebook) -> None:
             assert flag in notebook.offers(f"%groq {verb.name} --‸"), verb
 
 
+@pytest.mark.parametrize("verb", ["models", "key", "batches", "help"])
+def test_after_a_verb_that_stands_alone_nothing_is_offered(notebook: Notebook, verb: str) -> None:
+    """Tab completes the verb's name, and has nothing to put behind it."""
+    assert verb in notebook.offers(f"%groq {verb[:2]}‸")
+    for typed in ("‸", "a‸", "--‸"):
+        assert notebook.offers(f"%groq {verb} {typed}") == []
+
+
 @pytest.mark.parametrize("verb", ["wait", "cancel", "retry", "forget"])
 def test_a_verb_takes_the_variables_that_hold_answers(notebook: Notebook, verb: str) -> None:
     """Where a verb takes NAME, the notebook's Answers are offered and no other variable."""
