@@ -213,7 +213,7 @@ def _of_job(job: Job, shards: list[Shard], here: Mapping[str, str], status: str)
 def _cost(job: Job, asked: int, answered: int) -> float | None:
     if job.service.startswith("sandbox:"):
         return 0.0
-    return prices.batch_cost(job.model, asked, answered) if asked else None
+    return prices.cost(job.model, asked, answered, batch=job.window != "now") if asked else None
 
 
 def _of_service(batch: Batch, place: str) -> Entry:
@@ -239,9 +239,7 @@ def _money(entry: Entry) -> str:
     """The cost as people write it; a dash where it is not known."""
     if entry.cost is None:
         return "–"
-    if not entry.cost:
-        return "free"
-    return f"${entry.cost:,.2f}" if entry.cost >= 0.01 else "under $0.01"
+    return prices.money(entry.cost) if entry.cost else "free"
 
 
 def age(seconds: float) -> str:

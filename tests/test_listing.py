@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from groq_magic import client, keys, ledger, listing, prices, services
+from groq_magic import client, keys, ledger, listing, services
 from groq_magic.listing import Entry, Listing
 from groq_magic.magics import groq
 from tests.line import (
@@ -170,18 +170,11 @@ def test_the_cost_is_that_of_the_tokens(line: Line) -> None:
     assert shown.cost == 0.0
 
 
-def test_a_model_without_a_price_costs_nobody_knows_what() -> None:
-    """No number is invented."""
-    assert prices.batch_cost("llama-9", 1_000_000, 1_000_000) is None
-    assert prices.batch_cost("openai/gpt-oss-120b", 1_000_000, 1_000_000) == pytest.approx(0.375)
-
-
 @pytest.mark.parametrize(
-    ("cost", "said"),
-    [(None, "–"), (0.0, "free"), (0.004, "under $0.01"), (0.2345, "$0.23"), (1234.5, "$1,234.50")],
+    ("cost", "said"), [(None, "–"), (0.0, "free"), (0.2345, "$0.23"), (0.0004, "$0.0004")]
 )
-def test_money_is_written_as_people_write_it(cost: float | None, said: str) -> None:
-    """Cents at the least; a dash where the price is not known."""
+def test_what_a_batch_cost_is_money_or_a_dash(cost: float | None, said: str) -> None:
+    """Where the price is not known there is a dash, and what cost nothing is free."""
     assert listing._money(replace(AN_ENTRY, cost=cost)) == said
 
 
