@@ -26,7 +26,7 @@ The map, from the top floor down; imports only go down:
     view        snapshots of a job, and who watches
     polling     one poller for many batches      orphans  what the service holds of ours
     services    where prompts go                 reuse    what was asked before, and what is left to send
-    api         Groq's endpoints, one coroutine each
+    api         Groq's endpoints, one coroutine each    estimates  what prompts will cost
     ledger      every batch we know, on disk; owns every path       versions  its tables, then and now
     job         a job and its shards; what a state means, when to ask again
     settings    what prompts are asked with
@@ -34,6 +34,7 @@ The map, from the top floor down; imports only go down:
     answers/    what came back: reading, answers, frames, display
     prompts/    what is asked: body, kinds of sources, streams, files, templates, rules
     schema      what an answer is to fit: on the wire, and back
+    costs       from counts to money, before and after
     wire        Groq's JSON as typed values      keys  key and service     prices  what tokens cost
     loop        one thread, one event loop       vaults  keys that others keep
     errors      below all                        table  rows as text and HTML

@@ -5,17 +5,31 @@ from __future__ import annotations
 import json
 import time
 from array import array
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from groq_magic import foreign, keys, ledger, loop, prompts, reuse, runs, services, shards, wire
+from groq_magic import (
+    costs,
+    estimates,
+    foreign,
+    keys,
+    ledger,
+    loop,
+    prompts,
+    reuse,
+    runs,
+    services,
+    shards,
+    wire,
+)
 from groq_magic import schema as schemas
 from groq_magic.answers import Answers, Rows, Verbs, display
 from groq_magic.answers.reading import CUT, UNANSWERED
+from groq_magic.costs import NO_LIMIT, Estimate, Limit
 from groq_magic.errors import GroqMagicError, InputError, KeyMissing, StillRunning
 from groq_magic.job import NAMELESS, NEVER_SENT, SEVERAL_MODELS, Job, Loan, Snapshot
 from groq_magic.keys import Service
@@ -29,20 +43,22 @@ from groq_magic.settings import (
     Settings,
     body_options,
     checked_model,
+    limit,
     response_format,
 )
 from groq_magic.view import Observer
 
-CHANGES = ("model", *BODY_OPTIONS)
-"""What a retry may change of a submission's requests."""
+CHANGES = ("model", *BODY_OPTIONS, "max_cost")
+"""What a retry may say otherwise than the submission did."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What would be sent: `tokens` is a rough count of the prompts', four characters each.
+    """What would be sent: `tokens` is a rough count of the prompts', `estimate` what it would cost.
 
-    `reused` rows were asked before; `repeats` share the answer of an equal one; `skipped` miss a value.
-    The source may be `used_up` by looking.
+    `few_tokens` warns of too few of them an answer; `refused` says why it may not be sent as it is. `reused`
+    rows were asked before; `repeats` share the answer of an equal one; `skipped` miss a value. What is `free`
+    goes to a sandbox. The source may be `used_up` by looking.
     """
 
     prompts: int
@@ -53,10 +69,14 @@ class Plan:
     settings: str
     model: str
     place: str
+    estimate: Estimate
     reused: int = 0
     repeats: int = 0
     skipped: int = 0
     used_up: bool = False
+    free: bool = False
+    few_tokens: str | None = None
+    refused: str | None = None
 
 
 # --- submitting --------------------------------------------------------------------------------------
@@ -82,6 +102,7 @@ def submit(
     raw: bool = False,
     missing: str = "error",
     max_prompts: int = prompts.MAX_PROMPTS,
+    max_cost: float | None = None,
     variables: Mapping[str, object] | None = None,
     name: str = "",
 ) -> Answers:
@@ -94,11 +115,12 @@ def submit(
     lines. `temperature` is 0 to 2; `max_tokens` bounds each answer; `reasoning` is low, medium or high;
     `extra` is merged into every request's body; `schema` is what each answer is to fit: a Pydantic model, a
     dataclass, a TypedDict, a msgspec Struct, a JSON Schema dict, or labels ("positive|negative", a Literal,
-    an Enum, a list of texts), see `groq_magic.schema`; `window` is "24h" or "7d". Each prompt is asked `samples`
-    times; with `unique`, equal prompts are sent once and share the answer. Everything is cut and checked
-    before this returns; the network is never waited for. What was asked before is not sent again, row by
-    row; another `take` is another set of answers. With a `name`, `%groq attach` finds them under it in this
-    notebook. Raises InputError, KeyMissing, LedgerError. https://console.groq.com/docs/batch
+    an Enum, a list of texts), see `groq_magic.schema`; `window` is "24h" or "7d". Each prompt is asked
+    `samples` times; with `unique`, equal prompts are sent once and share the answer. Everything is cut and
+    checked before this returns; the network is never waited for. Nothing is sent that is estimated to cost
+    more than `max_cost` USD, by default 5. What was asked before is not sent again, row by row; another
+    `take` is another set of answers. With a `name`, `%groq attach` finds them under it in this notebook.
+    Raises InputError, KeyMissing, LedgerError. https://console.groq.com/docs/batch
     """
     model_name = DEFAULT_MODEL if model is None else model
     fits = None if schema is None else schemas.schema_of(schema)
@@ -110,7 +132,16 @@ def submit(
         response_format=response_format(fits, model_name),
         extra=extra,
     )
-    settings = Settings(model_name, window, options, take=take, samples=samples, unique=unique, schema=fits)
+    settings = Settings(
+        model_name,
+        window,
+        options,
+        take=take,
+        samples=samples,
+        unique=unique,
+        schema=fits,
+        limit=limit(max_cost),
+    )
     asked = prompts.from_source(
         source,
         template=template,
@@ -150,12 +181,22 @@ def send(
     with book.cutting(job_id) as folder:
         cuts = _cut(asked, settings, folder, tick)
         draft = _draft(job_id, asked, cuts, folder, settings, where, name)
-        job = _put_down(draft, cuts, folder, settings.shard_rows, unique=settings.unique, missing=missing)
+        job = _put_down(
+            draft,
+            cuts,
+            folder,
+            settings.shard_rows,
+            unique=settings.unique,
+            missing=missing,
+            bound=settings.limit,
+        )
         repeats = 0 if settings.unique else shards.repeats(cuts)
     asked_now, new = 0, job.job_id == job_id
+    if not new:
+        _check_cost(job, _unsent([job.job_id]), settings.limit)
     if not new and runs.at_rest(job.job_id) and runs.some_unanswered(job.job_id):
         rows = runs.read(job)
-        asked_now = _ask_again(job, rows, rows.unanswered())
+        asked_now = _ask_again(job, rows, rows.unanswered(), settings.limit)
     still = before if before and not before.done and before.job_id != job.job_id else None
     held: list[Answers] = []
 
@@ -257,11 +298,12 @@ def _put_down(
     unique: bool = False,
     missing: KeyMissing | None = None,
     but: Container[str] = (),
+    bound: Limit = NO_LIMIT,
 ) -> Job:
     """The submission on the ledger, with what earlier jobs have of it; or the earlier job that it is.
 
-    Where a key is `missing`, that is raised before anything is put down, unless every answer is here. Jobs
-    named in `but` cannot lend to it.
+    Where a key is `missing`, that is raised before anything is put down, unless every answer is here; what
+    costs more than `bound` raises InputError. Jobs named in `but` cannot lend to it.
     """
     book = ledger.current()
     same = book.same(draft)
@@ -281,7 +323,24 @@ def _put_down(
         lenders = {loan.lender for loan in loans} - {draft.job_id}
         if missing is not None and (cuts or not all(map(_answered, lenders))):
             raise missing
+        _check_cost(draft, [*((cut.path, cut) for cut in cuts), *_unsent(lenders)], bound)
         return book.add(replace(draft, created_at=time.time()), cuts, folder, loans)
+
+
+def _check_cost(job: Job, files: Sequence[tuple[Path, shards.Cut]], bound: Limit) -> None:
+    """Raises InputError where it is estimated to cost more to send these files for a job."""
+    free = job.service.startswith("sandbox:")
+    if files and (bound.typed or not free):
+        found, _ = estimates.of_files(ledger.current(), job, files)
+        if said := costs.refusal(found, bound, free=free):
+            raise InputError(said)
+
+
+def _unsent(job_ids: Iterable[str]) -> list[tuple[Path, shards.Cut]]:
+    """What jobs, and those that lend to them, cut and never sent: it goes once they are carried again."""
+    every = dict.fromkeys(each for job_id in job_ids for each in runs.family(job_id))
+    idle = (job_id for job_id in every if not runs.driven(job_id))
+    return [(cut.path, cut) for job_id in idle for cut in ledger.current().never_sent(job_id)]
 
 
 def _answered(job_id: str) -> bool:
@@ -325,7 +384,12 @@ def _met(job: Job, asked_now: int, *, new: bool) -> Met:
 
 
 def _ask_again(
-    job: Job, rows: Rows, again: list[int], fields: Mapping[str, Any] | None = None, model: str = ""
+    job: Job,
+    rows: Rows,
+    again: list[int],
+    bound: Limit,
+    fields: Mapping[str, Any] | None = None,
+    model: str = "",
 ) -> int:
     """Has rows of a job asked again, by a job of their own that lends it the answers; how many are sent.
 
@@ -354,16 +418,19 @@ def _ask_again(
         # What is changed may have been asked before; what is not, is meant to be asked once more.
         if fields:
             but = {job.job_id, *runs.borrowers(job.job_id)}  # those that will have its answers from this one
-            lender = _put_down(draft, cuts, folder, shards.MAX_LINES, but=but)
+            lender = _put_down(draft, cuts, folder, shards.MAX_LINES, but=but, bound=bound)
         else:
-            lender = _one_more(draft, cuts, folder)
+            lender = _one_more(draft, cuts, folder, bound)
+        if lender.job_id != job_id:
+            _check_cost(lender, _unsent([lender.job_id]), bound)
     places = array("I", range(len(again)))
     with book.submitting():
         still = book.job(lender.job_id)  # nobody has forgotten it meanwhile
         _hand_on(job.job_id, Loan(still.job_id, "retry", time.time(), array("I", again), places))
     if fields and lender.job_id != job_id and runs.at_rest(lender.job_id):
         rows = runs.read(lender)
-        return _ask_again(lender, rows, [row for row in range(len(again)) if rows.status[row] in UNANSWERED])
+        left = [row for row in range(len(again)) if rows.status[row] in UNANSWERED]
+        return _ask_again(lender, rows, left, bound)
     return len(again)
 
 
@@ -384,7 +451,7 @@ def _drop_unsent(job_id: str) -> None:
                 book.forget(retry)
 
 
-def _one_more(draft: Job, cuts: list[shards.Cut], folder: Path) -> Job:
+def _one_more(draft: Job, cuts: list[shards.Cut], folder: Path, bound: Limit) -> Job:
     """The next attempt at these rows on the ledger; or the one that is under way."""
     book = ledger.current()
     with book.submitting():
@@ -392,6 +459,7 @@ def _one_more(draft: Job, cuts: list[shards.Cut], folder: Path) -> Job:
             if not runs.at_rest(same.job_id):
                 return same
             draft = replace(draft, attempt=draft.attempt + 1)
+        _check_cost(draft, [(cut.path, cut) for cut in cuts], bound)
         return book.add(replace(draft, created_at=time.time()), cuts, folder)
 
 
@@ -412,14 +480,16 @@ def _hand_on(job_id: str, loan: Loan) -> None:
     book.lend(job_id, loan)
 
 
-def retry(answers: Answers, picked: Sequence[int], **changes: Any) -> int:
+def retry(answers: Answers, picked: Sequence[int], *, bound: Limit | None = None, **changes: Any) -> int:
     """Sends again what has no answer among these rows, changed as `changes` says; how many are sent.
 
-    `changes` are those of `submit` that `CHANGES` names. What was cut off is sent, too, if
-    `max_tokens` rises. All Answers over these rows fill in place. Raises StillRunning while the batch runs.
+    `changes` are those of `submit` that `CHANGES` names. What was cut off is sent, too, if `max_tokens`
+    rises. `bound` is the limit where it is not the usual default. All Answers over these rows fill in place.
+    Raises StillRunning while the batch runs.
     """
     if unknown := [name for name in changes if name not in CHANGES]:
         raise InputError(f"retry knows no {unknown[0]!r}; it takes {', '.join(CHANGES)}.")
+    bound = bound or limit(changes.pop("max_cost", None))
     job = ledger.current().job(answers.job_id)
     if answers.done:
         _drop_unsent(job.job_id)
@@ -436,7 +506,7 @@ def retry(answers: Answers, picked: Sequence[int], **changes: Any) -> int:
     had = [reuse.most_tokens(line) or rows.completion_tokens[row] for row, line in pairs]
     raised = {row for row, limit in zip(cut, had, strict=True) if most > limit}
     again = [row for row in wanted if rows.status[row] in UNANSWERED or row in raised]
-    sent = _ask_again(job, rows, again, fields, model or "")
+    sent = _ask_again(job, rows, again, bound, fields, model or "")
     if again:
         run = runs.ensure(job, lambda: services.of_job(job))
         word = job.job_id if answers.name == NAMELESS else answers.name
@@ -469,15 +539,16 @@ def plan(asked: Prompts, settings: Settings, tick: Callable[[int], None] = lambd
             )
             cuts = reuse.left_over(cuts, loans, Path(folder), settings.shard_rows) if loans else cuts
         first = _first(cuts) if cuts else first
+        book, files = ledger.current(), [(cut.path, cut) for cut in cuts]
+        estimate, few = estimates.of_files(book, draft, files)
     count, size = sum(cut.lines for cut in cuts), sum(cut.size for cut in cuts)
+    free = where.id.startswith("sandbox:")
     given = {**(settings.options or {}), "window": settings.window}
-    form = shards.Form(settings.model, system=asked.system, options=settings.options)
-    constant = len(form.text_head) + len(form.text_tail) + 60
     return Plan(
         prompts=count,
         bytes=size,
         shards=len(cuts),
-        tokens=max(0, size - count * constant) // 4 + count * len(asked.system or "") // 4,
+        tokens=estimate.prompt_tokens,
         first=_as_text(first),
         settings=", ".join(f"{key} {value!r}" for key, value in given.items()),
         model=_model(asked, settings),
@@ -486,6 +557,10 @@ def plan(asked: Prompts, settings: Settings, tick: Callable[[int], None] = lambd
         repeats=repeats,
         skipped=skipped,
         used_up=not asked.again,
+        estimate=estimate,
+        free=free,
+        few_tokens=few,
+        refused=costs.refusal(estimate, settings.limit, free=free) if cuts else None,
     )
 
 

@@ -23,6 +23,8 @@ from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from groq_magic.costs import Cost, Estimate
+
 Step = Literal["upload", "create", "watch", "collect", "search", "rest"]
 
 SEVERAL_MODELS = "several models"  # in the place of a model's name
@@ -90,6 +92,7 @@ class Shard:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     key_fingerprint: str | None = None  # of the key that asked for the batch; None: the job's
+    form: str = ""  # see `shards.Cut`
 
 
 @dataclass(frozen=True)
@@ -158,6 +161,11 @@ class Snapshot:
     `served` is how many rows the service says it has done that are not here yet; `again_done` the same of the
     rows that are asked `again`. `repeats` ask what another row asks; `shared` have its answer. `labels` are
     those of a schema, at the end, each with how often it was given.
+
+    `estimate` is of the whole while it runs, `cost` what it has come to at the end (in a sandbox, at Groq);
+    None where that cannot be told. Of it, in USD, `usd_now` is for what the job itself sends, and `usd_again`
+    for what is asked again. `few_tokens` warns that a model may have too few of them to answer;
+    `unpriced` are models whose price kept the cost from being known.
     """
 
     job_id: str
@@ -198,6 +206,12 @@ class Snapshot:
     first_prompt: str = ""
     first_answers: tuple[tuple[int, str, str], ...] = ()
     history: tuple[tuple[float, int], ...] = field(default=())
+    estimate: Estimate | None = None
+    cost: Cost | None = None
+    usd_now: float | None = None
+    usd_again: float | None = None
+    few_tokens: str | None = None
+    unpriced: tuple[str, ...] = ()
 
     @property
     def done(self) -> bool:

@@ -33,7 +33,7 @@ from typing import Any
 
 import filelock
 
-from groq_magic import versions
+from groq_magic import costs, versions
 from groq_magic.errors import LedgerError
 from groq_magic.job import NEVER_SENT, Job, Loan, Shard
 from groq_magic.shards import SEVERAL, Cut, SkippedRow, skipped
@@ -368,6 +368,18 @@ class Ledger:
                 (job_id, number),
             )[0]
             yield job_id, state, _row_numbers(first, lines, held), prints
+
+    def learned(self, service: str, model: str, form: str) -> costs.Seen | None:
+        """What a service's answers of this model took, if there are many: those of this form, or all."""
+        found = self._rows(
+            "SELECT form=? AND form NOT IN ('', ?), COUNT(*), SUM(completed), SUM(1.0*size*completed/lines), "
+            "SUM(prompt_tokens), SUM(completion_tokens), "
+            "SUM(1.0*completion_tokens*completion_tokens/completed) "
+            "FROM shards JOIN jobs USING (job_id) WHERE service=? AND model=? AND completed>0 AND lines>0 "
+            "AND completion_tokens>0 GROUP BY 1",
+            (form, SEVERAL, service, model),
+        )
+        return costs.learned([(bool(same), *more) for same, *more in found])
 
     def never_sent(self, job_id: str) -> list[Cut]:
         """The shards of a job of which nothing has reached the service, as they were cut."""

@@ -16,7 +16,8 @@ import filelock
 
 from groq_magic import api, ledger, loop, policy, reuse, schema, shards, wire
 from groq_magic.answers import Lent, Repeated, Rows, Source
-from groq_magic.job import NAMELESS, Job, Loan, Shard, Snapshot
+from groq_magic.costs import Rate
+from groq_magic.job import NAMELESS, SEVERAL_MODELS, Job, Loan, Shard, Snapshot
 from groq_magic.keys import Service
 from groq_magic.ledger import new_job_id
 from groq_magic.pipeline import Run
@@ -160,6 +161,11 @@ def _rows(job: Job, loans: list[Loan], lenders: list[Rows]) -> Rows:
         samples=job.samples,
         repeated=repeated,
         skipped={each.row: (each.missing, each.id or "") for each in book.skipped(job.job_id)},
+        rate=Rate(
+            "" if job.model == SEVERAL_MODELS else job.model,
+            batch=job.window != "now",
+            free=job.service.startswith("sandbox:"),
+        ),
     )
     if found_schema := _schema(job, sources, loans, lenders):
         rows.judge(found_schema)

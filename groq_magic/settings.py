@@ -6,9 +6,11 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 from groq_magic import prices, shards
+from groq_magic.costs import DEFAULT_LIMIT, DEFAULT_LIMIT_USD, Limit
 from groq_magic.errors import InputError
 from groq_magic.prompts import rules
 from groq_magic.prompts.values import shown
@@ -22,6 +24,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "seed": (-(2**63), 2**63 - 1),  # what a signed integer of 64 bits holds
     "take": (1.0, math.inf),
     "samples": (1.0, math.inf),
+    "max_cost": (0.0, math.inf),
 }
 # https://console.groq.com/docs/reasoning: of the gpt-oss family; other words go through `extra`
 EFFORTS = ("low", "medium", "high")
@@ -34,8 +37,6 @@ _FIELDS = {
     "response_format": "response_format",
 }
 BODY_OPTIONS = ("temperature", "max_tokens", "seed", "reasoning", "extra")
-# https://console.groq.com/docs/structured-outputs: these take a schema, and may not keep to it
-_BEST_EFFORT = ("openai/gpt-oss-safeguard-20b",)
 WINDOWS = ("24h", "7d")  # those with evidence: https://console.groq.com/docs/batch
 
 
@@ -51,6 +52,7 @@ class Settings:
     samples: int = 1
     unique: bool = False
     schema: Schema | None = None
+    limit: Limit = DEFAULT_LIMIT
 
     def __post_init__(self) -> None:
         """Raises InputError where something is none of what Groq or the ledger takes."""
@@ -67,7 +69,19 @@ def response_format(schema: Schema | None, model: str) -> dict[str, Any] | None:
 
     https://console.groq.com/docs/structured-outputs
     """
-    return None if schema is None else schema.response_format(strict=model not in _BEST_EFFORT)
+    if schema is None:
+        return None
+    known = prices.known(model)
+    return schema.response_format(strict=known is None or known.strict is not False)
+
+
+def limit(max_cost: object, default: float = DEFAULT_LIMIT_USD) -> Limit:
+    """What it may cost: the USD that were given, else the default. Raises InputError for no number from 0."""
+    if max_cost is None:
+        return Limit(default)
+    if not isinstance(max_cost, Real) or isinstance(max_cost, bool) or not float(max_cost) >= 0:
+        raise InputError(f"max_cost is {shown(max_cost)}; it is a number of USD from 0.")
+    return Limit(float(max_cost), typed=True)
 
 
 def checked_model(model: object) -> str:

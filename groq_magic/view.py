@@ -6,12 +6,14 @@ import logging
 import time
 from collections.abc import Callable
 from itertools import islice
+from typing import Any
 
 from groq_magic import job as jobs
 from groq_magic import keys
-from groq_magic.answers import Rows, display
+from groq_magic.answers import Rows, display, spending
 from groq_magic.errors import GroqMagicError
-from groq_magic.job import NAMELESS, Problem, Shard, Snapshot
+from groq_magic.estimates import Loaned, Reckoning
+from groq_magic.job import NAMELESS, Job, Problem, Shard, Snapshot
 from groq_magic.ledger import Ledger
 
 Observer = Callable[[Snapshot], None]
@@ -33,6 +35,8 @@ class View:
         self._trouble: tuple[str, float] | None = None  # what, and since when
         self._history: list[tuple[float, int]] = []
         self._first_prompt = ""
+        self._reckoning = Reckoning(ledger)
+        self._spent: tuple[object, dict[str, Any]] = None, {}
 
     async def watch(self, observer: Observer) -> None:
         """Hands the observer how things stand now, and again whenever that changes."""
@@ -135,7 +139,37 @@ class View:
             labels=tuple(self._rows.label_counts().items()) if phase == "done" else (),
             again_done=sum(shard.completed + shard.failed for shard in self._awaited(retried=True)),
             history=tuple(self._history),
+            **(self._cost() if done else self._expected(job, shards)),
         )
+
+    def _expected(self, job: Job, shards: list[Shard]) -> dict[str, Any]:
+        """What it will have cost."""
+        lent = [Loaned(each.lender.job_id, len(each.rows), each.retry) for each in self._rows.lent]
+        try:
+            found = self._reckoning.look(job, shards, lent)
+        except (OSError, ValueError):  # the files are gone or damaged: the card is not the place to say so
+            return {}
+        return {
+            "estimate": found.whole,
+            "usd_now": found.now,
+            "usd_again": found.again,
+            "few_tokens": found.few,
+        }
+
+    def _cost(self) -> dict[str, Any]:
+        """What it has cost, and what of it this job itself sent; counted anew where rows have changed."""
+        rows = self._rows
+        stands = tuple(rows.counts().values()), len(rows.settled), len(rows.lent), len(rows.waiting)
+        if self._spent[0] != stands:
+            try:
+                own = spending.own_cost(rows, free=False)
+                found = spending.cost(rows, range(len(rows)), free=False)
+                unpriced = () if found else spending.unpriced(rows)
+            except (OSError, ValueError):
+                return {}
+            facts = {"cost": found, "usd_now": own and own.paid, "unpriced": unpriced}
+            self._spent = stands, facts
+        return self._spent[1]
 
     def _served(self, shards: list[Shard]) -> tuple[int, int]:
         """How many rows the service says it has answered and failed, of those that are not here yet."""

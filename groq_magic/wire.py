@@ -475,8 +475,30 @@ class _RequestId(msgspec.Struct):
     custom_id: str
 
 
+class Weight(msgspec.Struct):
+    """What of a request's body its price depends on, as it stands there."""
+
+    model: Any = None
+    messages: Any = None
+    tools: msgspec.Raw = msgspec.Raw()
+    response_format: msgspec.Raw = msgspec.Raw()
+    max_completion_tokens: Any = None
+    max_tokens: Any = None
+    reasoning_effort: Any = None
+
+
+class _Weighed(msgspec.Struct):
+    body: Weight
+
+
 request = msgspec.json.Decoder(Request).decode
+_weigh = msgspec.json.Decoder(_Weighed).decode
 _decode_id = msgspec.json.Decoder(_RequestId).decode
+
+
+def weight(line: bytes) -> Weight:
+    """What of an input line its price depends on. Raises ValueError for a line that is none of ours."""
+    return _weigh(line).body
 
 
 def any_request(line: bytes) -> Request:

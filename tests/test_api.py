@@ -34,7 +34,7 @@ print(groq_magic.attach("mine").texts == answers.texts, len(groq_magic.batches()
 
 
 def test_submit_attach_and_batches_work_without_ipython(tmp_path: Path) -> None:
-    """A script sends, waits, parses, attaches and lists where neither IPython nor ipywidgets can be imported."""
+    """A script sends, waits, parses, attaches and lists where IPython and ipywidgets cannot be imported."""
     env = {key: value for key, value in os.environ.items() if not key.startswith("GROQ_")}
     env |= {"GROQ_MAGIC_HOME": str(tmp_path / "home"), "PYTHONPATH": str(ROOT)}
     done = subprocess.run(

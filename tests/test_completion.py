@@ -119,10 +119,10 @@ def test_dashes_alone_list_all_options(notebook: Notebook, dashes: str) -> None:
 @pytest.mark.parametrize(
     ("typed", "offered"),
     [
-        ("--m", ["--model", "--missing", "--max-tokens"]),
-        ("-m", ["--model", "--missing", "--max-tokens"]),
+        ("--m", ["--model", "--missing", "--max-tokens", "--max-cost"]),
+        ("-m", ["--model", "--missing", "--max-tokens", "--max-cost"]),
         ("--max_t", ["--max-tokens"]),
-        ("--MAX", ["--max-tokens"]),
+        ("--MAX", ["--max-tokens", "--max-cost"]),
         ("--dry", ["--dry-run"]),
         ("--model", ["--model"]),
         ("--nonsense", []),
@@ -247,9 +247,9 @@ def test_verbs_complete(notebook: Notebook) -> None:
         ("wait --timeout 5 --‸", []),
         ("cancel answers --‸", ["--anyway"]),
         ("cancel --anyway --‸", []),
-        ("retry answers --‸", ["--max-tokens", "--model", "--temperature", "--extra"]),
-        ("retry answers --model x --‸", ["--max-tokens", "--temperature", "--extra"]),
-        ("retry answers -m x -‸", ["--max-tokens", "--temperature", "--extra"]),
+        ("retry answers --‸", ["--max-tokens", "--model", "--temperature", "--extra", "--max-cost"]),
+        ("retry answers --model x --‸", ["--max-tokens", "--temperature", "--extra", "--max-cost"]),
+        ("retry answers -m x -‸", ["--max-tokens", "--temperature", "--extra", "--max-cost"]),
         ("retry answers --extra d‸", ["df"]),
         ("sandbox --‸", ["--fresh"]),
         ("sandbox ‸", ["off", "--fresh"]),
@@ -679,7 +679,10 @@ def test_ipythons_own_help_is_kept(notebook: Notebook) -> None:
 def test_the_older_way_to_complete_works(notebook: Notebook) -> None:
     """`ip.complete`, which some front ends use, gives the same; it may be handed a line or a whole cell."""
     shell = notebook.shell
-    assert shell.complete("", "%groq_batch a --m", 17) == ("--m", ["--model", "--missing", "--max-tokens"])
+    assert shell.complete("", "%groq_batch a --m", 17) == (
+        "--m",
+        ["--model", "--missing", "--max-tokens", "--max-cost"],
+    )
     assert shell.complete("%groq wa") == ("wa", ["wait"])
     cell = "%%groq_batch --from df\n{{ st"
     assert shell.complete("", cell, len(cell)) == ("st", ["stars"])
@@ -809,7 +812,10 @@ print(*({"narwhals", "pandas", "polars", "pyarrow", "jinja2"} & sys.modules.keys
 def test_tab_works_in_a_kernel(kernel: Kernel) -> None:
     """A front end's request in a real kernel is answered with options, variables and columns alone."""
     kernel.run("%load_ext groq_magic\nrows = [{'text': 'a', 'Review Text': 'b'}]\n_hidden = []")
-    assert kernel.complete("%groq_batch answers --m") == (["--model", "--missing", "--max-tokens"], "--m")
+    assert kernel.complete("%groq_batch answers --m") == (
+        ["--model", "--missing", "--max-tokens", "--max-cost"],
+        "--m",
+    )
     assert kernel.complete("%%groq_batch answers --fr\nbody", 25) == (["--from"], "--fr")
     assert kernel.complete("%groq_batch --from ") == (["rows"], "")
     assert kernel.complete("labels = %groq_batch --from rows --id ") == (["text", '"Review Text"'], "")

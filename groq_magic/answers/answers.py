@@ -12,8 +12,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, overload
 
 from groq_magic import wire
-from groq_magic.answers import display, frames
+from groq_magic.answers import display, frames, spending
 from groq_magic.answers.reading import CUT, OK, PENDING, SKIPPED, STATUSES, Rows
+from groq_magic.costs import Cost
 from groq_magic.errors import InputError, NotSent, StillRunning
 from groq_magic.schema import Schema
 
@@ -244,10 +245,17 @@ class Answers(Sequence[Answer]):
 
     @property
     def usage(self) -> wire.Usage:
-        """Tokens of all answers so far."""
-        asked = sum(self._rows.prompt_tokens[row] for row in self._picked)
-        said = sum(self._rows.completion_tokens[row] for row in self._picked)
-        return wire.Usage(asked, said, asked + said)
+        """Tokens of all answers so far, earlier attempts at retried ones among them."""
+        return spending.usage(self._rows, self._picked)
+
+    @property
+    def cost(self) -> Cost | None:
+        """What these answers have cost so far in USD, earlier attempts too: `paid`, `on_demand`, `saved`.
+
+        Exact, by the tokens that Groq counted and the prices of `groq_magic.prices`; None where one of the
+        models has no price there. In a sandbox nothing is paid.
+        """
+        return spending.cost(self._rows, self._picked)
 
     # --- waiting ------------------------------------------------------------------------------------
 
@@ -289,9 +297,9 @@ class Answers(Sequence[Answer]):
     def retry(self, **changes: Any) -> Answers:
         """Sends again what has no answer, changed as `changes` says, and returns itself, filling in place.
 
-        `changes` are model, temperature, max_tokens, seed, reasoning and extra, as for `submit`; what was cut
-        off is sent, too, if `max_tokens` rises. An old row stays readable until its replacement is there.
-        Raises StillRunning before the end, InputError, KeyMissing.
+        `changes` are model, temperature, max_tokens, seed, reasoning, extra and max_cost, as for `submit`;
+        what was cut off is sent, too, if `max_tokens` rises. An old row stays readable until its replacement
+        is there. Raises StillRunning before the end, InputError, KeyMissing.
         """
         self.verbs.retry(self, self._picked, **changes)
         return self

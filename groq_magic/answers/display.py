@@ -132,8 +132,8 @@ def label_bars(counts: Mapping[str, int]) -> str:
     most = max((n for _, n in shown), default=1) or 1
     rows = "".join(
         f'<tr><td style="text-align:left">{escape(label)}</td>'
-        f'<td style="text-align:left"><progress max="{most}" value="{n}" aria-label="{escape(label)}"></progress>'
-        f'</td><td style="text-align:right">{n:,}</td></tr>'
+        f'<td><progress max="{most}" value="{n}" aria-label="{escape(label)}"></progress></td>'
+        f'<td style="text-align:right">{n:,}</td></tr>'
         for label, n in shown
     )
     more = f"<p>… {len(counts) - len(shown):,} more labels</p>" if len(counts) > len(shown) else ""
@@ -162,7 +162,8 @@ def table_html(answers: Answers) -> str:
         f"<p>… {len(answers) - _SHOWN:,} more: <code>.to_pandas()</code></p>" if len(answers) > _SHOWN else ""
     )
     return (
-        f'{head}{label_bars(answers._label_counts())}<table class="tex2jax_ignore mathjax_ignore"><thead><tr><th>#</th><th>status</th>'
+        f"{head}{label_bars(answers._label_counts())}"
+        f'<table class="tex2jax_ignore mathjax_ignore"><thead><tr><th>#</th><th>status</th>'
         f'<th style="text-align:left">prompt</th><th style="text-align:left">answer</th></tr></thead>'
         f"<tbody>{rows}</tbody></table>{more}"
     )

@@ -1,9 +1,9 @@
 """Answers as tables: the source's own columns, order and index, then what came back.
 
 Columns added: `answer`, `answer_status`, `answer_error`, `answer_finish`, `prompt_tokens`,
-`completion_tokens`, `sample` in front of them where each prompt has several, and behind them a column for each
-field of a schema, which holds JSON's values; where there is such a name already, the later one takes the
-suffix `_answer`. Without a source table the first columns are `id` and `prompt`.
+`completion_tokens`, `sample` in front of them where each prompt has several, and behind them a column for
+each field of a schema, which holds JSON's values; where there is such a name already, the later one takes
+the suffix `_answer`. Without a source table the first columns are `id` and `prompt`.
 A source table is a frame, a list of rows, or a file, which is read again; a stream leaves none.
 Frame libraries are imported where used.
 """

@@ -13,10 +13,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import Future
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
+from itertools import compress
 from pathlib import Path
 from typing import IO
 
 from groq_magic import wire
+from groq_magic.costs import Rate
 from groq_magic.errors import NotSent, StillRunning
 from groq_magic.schema import Misfit, Schema
 
@@ -32,6 +34,7 @@ _NOWHERE = 0  # file 0 is no file: the row has no line anywhere
 
 MISFIT = "schema_mismatch"
 """The code of a reply that does not fit its schema: ours, the reply is there."""
+_NO_RATE = Rate("")
 
 # Words of a line's error that are an end of the batch rather than a failure of the request. Groq documents
 # no shape for them; these are the codes of OpenAI's protocol, which Groq's follows.
@@ -99,8 +102,8 @@ class Rows:
     """The columns of one job's answers, filled shard by shard on any thread, read on any other.
 
     Each prompt has `samples` rows, one after the other. `skipped` rows are asked by nobody: what each misses,
-    and its id or "". `finished` resolves once every row has its end and
-    whoever watches has seen it.
+    and its id or "". What this job itself sends is paid at `rate`. `finished` resolves once every row has its
+    end and whoever watches has seen it.
     """
 
     def __init__(
@@ -113,8 +116,9 @@ class Rows:
         samples: int = 1,
         repeated: Repeated | None = None,
         skipped: Mapping[int, tuple[str, str]] | None = None,
+        rate: Rate = _NO_RATE,
     ) -> None:
-        self.job_id, self.samples = job_id, samples
+        self.job_id, self.samples, self.rate = job_id, samples, rate
         self.repeated = repeated or Repeated((), ())
         self.lent = list(lent)
         self.waiting = set(range(len(self.lent)))  # the loans of which not all has come
@@ -133,6 +137,8 @@ class Rows:
         self.describe: Callable[[str], str] = lambda name: ""
         self._file = array("H", bytes(2 * count))
         self._offset = array("Q", bytes(8 * count))
+        self._own_files: set[int] = set()
+        self._replaced: dict[int, tuple[int, int]] = {}  # tokens of own answers that others' stand in for
         self._paths: list[Path] = [Path()]
         self._sources = list(sources)
         self._asked_in = array(
@@ -185,6 +191,7 @@ class Rows:
         with self._lock:
             self._paths.append(path)
             index = len(self._paths) - 1
+            self._own_files.add(index)
             offset = 0
             with path.open("rb") as file:
                 for line in file:  # bytes are split at b"\n" alone, as JSONL is
@@ -200,6 +207,8 @@ class Rows:
                         continue
                     asked, answered = asked + prompt_tokens, answered + completion_tokens
                     if self.status[row] in (OK, CUT):
+                        if self._file[row] not in self._own_files:
+                            self._replaced[row] = prompt_tokens, completion_tokens
                         continue
                     if self.status[row] != PENDING:
                         self._uncount(row)
@@ -291,6 +300,8 @@ class Rows:
                 if mine not in (PENDING, OK, CUT):
                     self._uncount(here)
                 file = other._file[there]
+                if self._file[here] in self._own_files:
+                    self._replaced[here] = self.prompt_tokens[here], self.completion_tokens[here]
                 if file and file not in places:
                     self._paths.append(other._paths[file])
                     places[file] = len(self._paths) - 1
@@ -367,6 +378,28 @@ class Rows:
         """How many rows of a shard have been answered, and how many have failed, so far."""
         found = bytes(self.status[row] for row in self._sources[number].rows)
         return found.count(OK) + found.count(CUT), found.count(FAILED)
+
+    def own_of(self, row: int) -> tuple[int, int]:
+        """The tokens, asked and answered, of what this job itself sent for a row."""
+        if row in self._replaced:
+            return self._replaced[row]
+        return (self.prompt_tokens[row], self.completion_tokens[row]) if self.is_own(row) else (0, 0)
+
+    def is_own(self, row: int) -> bool:
+        """Whether the answer of a row is one that this job itself has brought."""
+        return self._file[row] in self._own_files
+
+    def own_tokens(self, wanted: bytearray) -> tuple[int, int]:
+        """The same of all rows of which `wanted` has a 1; those that repeat another took none."""
+        if not self.lent:  # every answer is its own
+            return sum(compress(self.prompt_tokens, wanted)), sum(compress(self.completion_tokens, wanted))
+        found = [self.own_of(row) for row in compress(range(len(self)), wanted)]
+        return sum(asked for asked, _ in found), sum(said for _, said in found)
+
+    @property
+    def shard_numbers(self) -> list[int]:
+        """The numbers of the shards."""
+        return [source.number for source in self._sources]
 
     def rows_of(self, number: int) -> Sequence[int]:
         """The rows that a shard asks about."""

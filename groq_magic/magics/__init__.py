@@ -18,6 +18,7 @@ from traitlets.config import Config
 
 from groq_magic import errors, runs
 from groq_magic.answers import Answers
+from groq_magic.costs import DEFAULT_LIMIT_USD
 from groq_magic.errors import GroqMagicError, InputError
 from groq_magic.magics import batch, completion, groq, options
 from groq_magic.prompts import MAX_PROMPTS
@@ -38,6 +39,12 @@ class GroqMagics(Magics):
 
     max_prompts = traitlets.Int(
         MAX_PROMPTS, min=1, help="at most so many prompts from a generator or a stream: it may be endless"
+    ).tag(config=True)
+
+    max_cost = traitlets.Float(
+        DEFAULT_LIMIT_USD,
+        min=0,
+        help="nothing is sent that is estimated to cost more USD; --max-cost says otherwise for one cell",
     ).tag(config=True)
 
     def __init__(self, shell: InteractiveShell) -> None:

@@ -7,7 +7,7 @@ import keyword
 from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any
 
-from groq_magic import client, prompts
+from groq_magic import client, costs, prompts
 from groq_magic.answers import Answers
 from groq_magic.client import Plan
 from groq_magic.errors import InputError
@@ -15,7 +15,7 @@ from groq_magic.magics import options
 from groq_magic.magics.progress import Progress, interrupt
 from groq_magic.prompts import Prompts
 from groq_magic.schema import schema_of
-from groq_magic.settings import BODY_OPTIONS, Settings, body_options, response_format
+from groq_magic.settings import BODY_OPTIONS, Settings, body_options, limit, response_format
 
 if TYPE_CHECKING:
     from groq_magic.magics import GroqMagics
@@ -53,6 +53,7 @@ def run(magics: GroqMagics, line: str, cell: str | None) -> Answers | None:
         samples=given.get("samples", 1),
         unique=bool(given.get("unique")),
         schema=schema,
+        limit=limit(given.get("max_cost"), magics.max_cost),
     )
 
     bound: list[Answers] = []
@@ -206,7 +207,17 @@ def _planned(plan: Plan) -> str:
     skipped = f" {plan.skipped:,} {many} and would be skipped." if plan.skipped else ""
     used_up = " The source was read for this: make it anew." if plan.used_up else ""
     first = f"\nThe first one:\n{plan.first}" if plan.prompts else ""
-    return f"{what}.{reused}{repeats}{skipped} Nothing was sent.{used_up}{first}"
+    return f"{what}.{reused}{repeats}{skipped} Nothing was sent.{used_up}{_at_what_cost(plan)}{first}"
+
+
+def _at_what_cost(plan: Plan) -> str:
+    """The cost in sentences on lines of their own; nothing where nothing would be sent."""
+    if not plan.prompts:
+        return ""
+    if plan.refused:
+        return f"\n{plan.refused}"
+    said = costs.in_words(plan.estimate, free=plan.free)
+    return "".join(f"\n{each}" for each in (f"Cost: {said}.", plan.few_tokens) if each)
 
 
 def show(magics: GroqMagics, answers: Answers, *, plain: bool = False) -> None:

@@ -12,6 +12,7 @@ from groq_magic.answers import Answers
 from groq_magic.errors import InputError, LedgerError
 from groq_magic.magics import batch, key, options
 from groq_magic.magics.progress import interrupt
+from groq_magic.settings import limit
 
 if TYPE_CHECKING:
     from groq_magic.magics import GroqMagics
@@ -101,7 +102,9 @@ def _retry(magics: GroqMagics, line: str) -> None:
         flag = f"--{other[0].replace('_', '-')}"
         raise InputError(f"{flag} is not for a retry, which asks the same prompts: {_usage('retry')}")
     answers = _held(magics, [parsed.name] if parsed.name else [], "retry")
-    if client.retry(answers, range(len(answers)), **parsed.values):
+    changes = dict(parsed.values)
+    bound = limit(changes.pop("max_cost", None), magics.max_cost)
+    if client.retry(answers, range(len(answers)), bound=bound, **changes):
         batch.show(magics, answers)
     else:
         cut = f"{len(answers.cut):,} were cut off, and a larger --max-tokens asks for them again"

@@ -110,6 +110,7 @@ OPTIONS: tuple[Option, ...] = (
     Option("--samples", None, "N", "integer", "ask each prompt N times; from 3 to 5 sends two more of each"),
     Option("--unique", None, None, "switch", "send equal prompts once; the answer fills all their rows"),
     Option("--window", "-w", "24h|7d", "choice", "how long Groq may take; default 24h", ("24h", "7d")),
+    Option("--max-cost", None, "USD", "number", "send nothing that is estimated to cost more; default 5"),
     Option("--replace", None, None, "switch", "cancel the batch that NAME still holds, and send this one"),
     Option("--dry-run", None, None, "switch", "show what would be sent; send and bind nothing"),
     Option("--wait", None, None, "switch", "the cell returns when the batch has ended"),
@@ -173,6 +174,7 @@ _OPTION_NEAR_MISSES = {
     "labels": "--schema",
     "output": "--schema",
     "effort": "--reasoning",
+    **dict.fromkeys(("budget", "cost", "limit", "max-usd", "max-price"), "--max-cost"),
 }
 
 _VERB_NEAR_MISSES = {
@@ -204,6 +206,7 @@ _EXAMPLES = {
     "--take": "--take 2",
     "--samples": "--samples 3",
     "--window": "--window 7d",
+    "--max-cost": "--max-cost 20",
 }
 
 _DASHES = "-–—"  # word processors turn two hyphens into one of the others
@@ -593,7 +596,7 @@ def _wanted(option: Option) -> str:
     match option.kind:
         case "number":
             low, high = RANGES[_key(option)]
-            return f"a number from {low:g} to {high:g}"
+            return f"a number from {low:g} {'on' if high == math.inf else f'to {high:g}'}"
         case "integer":
             low, high = RANGES[_key(option)]
             return "a whole number of up to 64 bits" if high < math.inf else f"a whole number from {low:g} on"
