@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from enum import Enum
-from typing import Any
+from typing import Any, get_origin
 
 import msgspec
 
@@ -18,17 +18,19 @@ from groq_magic.prompts.values import a_type, json_fault, shown
 from groq_magic.schema.asked import Schema
 from groq_magic.schema.labels import NAME, of_labels, of_property
 from groq_magic.schema.misfits import reason
+from groq_magic.schema.referring import defined
 from groq_magic.schema.strict import plan, wire
 
 _NAMELESS = "answer"
 
 
 def schema_of(given: object) -> Schema:
-    """The Schema of any form: a Pydantic model, a dataclass, a TypedDict, a msgspec Struct, a JSON Schema dict,
-    or labels ("a|b", Literal, Enum, a list of str). Raises InputError with one line.
+    """The Schema of any form. Raises InputError with one line.
 
-    A class is judged by itself: by Pydantic where it is Pydantic's, else by msgspec. Every field is asked for,
-    also one with a default.
+    It takes a Pydantic model, a dataclass, a TypedDict, a msgspec Struct, a JSON Schema dict, or labels
+    ("a|b", a Literal, an Enum, a list of texts). A class is judged by itself: by Pydantic where it is
+    Pydantic's, else by msgspec. Every field is asked for, also one with a default; what may be absent is
+    `T | None`.
     """
     if isinstance(given, Schema):
         return given
@@ -117,68 +119,79 @@ def _name(called: str) -> str:
 def _check(given: object) -> None:
     """Refuses what is no class, with what to type instead."""
     kind = type(given)
+    name = kind.__name__
     if isinstance(given, Enum):
-        raise InputError(f"the schema: {shown(given)} is one label: pass its class, `{kind.__name__}`")
+        raise InputError(f"the schema: {shown(given)} is one label: pass its class, `{name}`")
     is_instance = dataclasses.is_dataclass(kind) or issubclass(kind, msgspec.Struct)
     if is_instance or hasattr(kind, "__pydantic_validator__"):
-        raise InputError(
-            f"the schema: this is an instance of {kind.__name__}: pass the class, `{kind.__name__}`"
-        )
+        raise InputError(f"the schema: this is an instance of `{name}`: pass the class itself")
     if isinstance(given, AbstractSet):
         raise InputError("the schema: a set has no order, and labels have one: `sorted(x)` makes a list")
     if isinstance(given, Mapping):
         raise InputError(f"the schema: this is {a_type(given)}: `dict(x)` makes a JSON Schema of it")
     plain = given is None or isinstance(given, int | float | complex | bytes | bytearray)
     if plain or hasattr(kind, "__array__") or hasattr(kind, "__next__"):
-        raise InputError(
-            f"the schema: this is {a_type(given)}; it is a class, a JSON Schema dict or labels: {_LABELS}"
-        )
+        takes = "a class, a JSON Schema dict or labels, for example 'positive|negative'"
+        raise InputError(f"the schema: this is {a_type(given)}; what is taken is {takes}")
 
 
-_LABELS = "'positive|negative', or a list of texts"
+def _called(given: object) -> str:
+    """What errors call a class: "the schema `list[Review]`"."""
+    if isinstance(given, type) and get_origin(given) is None:
+        return f"the schema `{given.__name__}`"
+    named = re.sub(r"(?:\w+\.)+(?=\w)", "", shown(given))  # without the modules
+    return f"the schema `{named}`"
 
 
-def _called(given: object) -> tuple[str, str]:
-    """A class's name on the wire, and what errors call it."""
-    named = getattr(given, "__name__", None)
-    named = (
-        named if isinstance(named, str) and isinstance(given, type) else shown(given).replace("__main__.", "")
-    )
-    return _name(named), f"the schema `{named}`"
+def _named(described: dict[str, Any]) -> str:
+    """A class's name on the wire, as its own schema has it."""
+    return _name(str(described.get("title") or defined(described.get("$ref", "")) or ""))
 
 
 def _of_msgspec(given: Any) -> Schema:
-    name, called = _called(given)
+    called = _called(given)
     try:
         described = msgspec.json.schema(given)
         decode = msgspec.json.Decoder(given).decode
-        absent = next(_may_be_absent(msgspec.inspect.type_info(given)), None)
+        dicts = list(_typed_dicts(msgspec.inspect.type_info(given)))
     except Exception as exc:  # the class's own code runs here too
-        raise InputError(f"{called} cannot be described: {_last_line(exc)}") from exc
-    if absent:
-        raise InputError(
-            f"{called}: {absent} may be absent, and strict mode asks for all: make it `T | None`"
-        )
+        instead = "use types that JSON has, or make it a Pydantic model"
+        raise InputError(f"{called} cannot be described: {_last_line(exc)}; {instead}") from exc
+    for kind in dicts:
+        absent = next((one.name for one in kind.fields if not one.required), None)
+        if absent:
+            may = f"`{kind.cls.__name__}.{absent}` may be absent, and strict mode asks for every field"
+            raise InputError(f"{called}: {may}: make it `T | None`")
+        _in_order(described, kind.cls)
+    name = _named(described)
     return _asked(name, plan(described, name, called, typed=True), decode)
 
 
+def _in_order(described: dict[str, Any], cls: type) -> None:
+    """Puts the fields of a TypedDict into the order of its class: msgspec sorts them by name."""
+    for schema in described.get("$defs", {}).values():
+        given, order = schema.get("properties", {}), list(cls.__annotations__)
+        if schema.get("title") == cls.__name__ and sorted(given) == sorted(order):
+            schema["properties"] = {name: given[name] for name in order}
+
+
 def _last_line(exc: Exception) -> str:
-    """What msgspec and Pydantic say at the end, after what they say to those who extend them."""
-    lines = [line for line in str(exc).splitlines() if line.strip() and "errors.pydantic.dev" not in line]
-    return lines[-1].strip() if lines and isinstance(exc, TypeError) else reason(exc)
+    """What msgspec says at the end, after what it says to those who extend it."""
+    lines = str(exc).splitlines() if isinstance(exc, TypeError) else []
+    return lines[-1].strip() if lines else reason(exc)
 
 
-def _may_be_absent(kind: Any) -> Iterator[str]:
-    """The fields of TypedDicts, anywhere in a type, that are not required: "Review.note"."""
+def _typed_dicts(kind: Any) -> Iterator[msgspec.inspect.TypedDictType]:
+    """Every TypedDict in a type."""
     waiting, met = [kind], set[int]()
     while waiting:
         kind = waiting.pop()
-        if isinstance(kind, list | tuple):
+        if isinstance(kind, tuple):
             waiting += kind
         elif isinstance(kind, msgspec.inspect.Type | msgspec.inspect.Field) and id(kind) not in met:
             met.add(id(kind))
             if isinstance(kind, msgspec.inspect.TypedDictType):
-                yield from (f"`{kind.cls.__name__}.{one.name}`" for one in kind.fields if not one.required)
+                yield kind
             waiting += [getattr(kind, name) for name in kind.__struct_fields__]
 
 
@@ -186,7 +199,7 @@ def _may_be_absent(kind: Any) -> Iterator[str]:
 
 
 def _is_pydantics(given: object) -> bool:
-    """Whether it is a model, a dataclass of Pydantic's or a TypeAdapter. Who has one has imported Pydantic."""
+    """Whether it is a model, a dataclass or a TypeAdapter; who has one has imported Pydantic."""
     pydantic = sys.modules.get("pydantic")
     if pydantic is None:
         return False
@@ -195,21 +208,24 @@ def _is_pydantics(given: object) -> bool:
 
 def _of_pydantic(given: Any) -> Schema:
     from pydantic import TypeAdapter
-    from pydantic.json_schema import GenerateJsonSchema
+    from pydantic.json_schema import GenerateJsonSchema, JsonSchemaWarningKind
 
     class Asking(GenerateJsonSchema):
-        ignored_warning_kinds = {"skipped-choice", "non-serializable-default"}  # noqa: RUF012 (as it is declared)
+        # A default is never sent, so that one cannot be written is nobody's concern.
+        ignored_warning_kinds: set[JsonSchemaWarningKind] = {"non-serializable-default"}  # noqa: RUF012
 
         def decimal_schema(self, schema: Any) -> Any:
-            return self.float_schema({"type": "float", **{k: v for k, v in schema.items() if k in _LIMITS}})
+            limits: Any = {word: limit for word, limit in schema.items() if word in _LIMITS}
+            return self.float_schema(limits)
 
-    name, called = _called(given)
+    called = _called(given)
     try:
         adapter = given if isinstance(given, TypeAdapter) else TypeAdapter(given)
         described = adapter.json_schema(schema_generator=Asking)
-        name = _name(str(described.get("title", ""))) if adapter is given else name
     except Exception as exc:
-        raise InputError(f"{called} cannot be described: {reason(exc)}") from exc
+        said = reason(exc).partition(" For further information visit")[0]
+        raise InputError(f"{called} cannot be described: {said}") from exc
+    name = _named(described)
     planned = plan(described, name, called, typed=True)
 
     def judge(text: str) -> object:

@@ -112,19 +112,20 @@ class _Text(msgspec.Struct):
 
 
 class _Value(msgspec.Struct):
-    label: str | int | bool | None
+    label: _Label
 
 
 def _judge(
     members: dict[tuple[type, Any], object], names: tuple[str, ...], *, texts: bool
 ) -> Callable[[str], object]:
-    decode = msgspec.json.Decoder(_Text if texts else _Value).decode
+    decode: Callable[[str], Any] = msgspec.json.Decoder[Any](_Text if texts else _Value).decode
 
     def judge(text: str) -> object:
         label = decode(text).label
         try:
             return members[label.__class__, label]
         except KeyError:
-            raise Misfit("$.label", f"{shown(label)} is none of the labels {listed(names, 10)}") from None
+            known = listed(names, 10)
+            raise Misfit("$.label", f"{shown(label)} is none of the labels {known}") from None
 
     return judge

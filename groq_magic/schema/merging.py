@@ -8,16 +8,10 @@ _TIGHTER = {
     **dict.fromkeys(("minimum", "exclusiveMinimum", "minLength", "minItems"), max),
     **dict.fromkeys(("maximum", "exclusiveMaximum", "maxLength", "maxItems"), min),
 }
-_TOGETHER = (
-    "pattern",
-    "format",
-    "multipleOf",
-    "const",
-    "anyOf",
-    "oneOf",
-    "prefixItems",
-    "additionalProperties",
-)
+_EITHER = {
+    *("pattern", "format", "multipleOf", "const", "anyOf", "oneOf"),
+    *("prefixItems", "additionalProperties"),
+}
 
 
 class Apart(ValueError):

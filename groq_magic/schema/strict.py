@@ -1,9 +1,9 @@
 """A JSON Schema → the same as strict as Groq demands, or one line that says why that cannot be.
 
-https://console.groq.com/docs/structured-outputs: the root is an object, and every object, wherever it stands,
-is closed (`additionalProperties: false`) and lists all its properties as required. Unions are `anyOf`, and what
-is used again stands under `$defs`. Nothing is dropped in silence but what asks nothing of a reply (defaults,
-examples, titles that repeat a name) and `uniqueItems`, which only the judge holds.
+https://console.groq.com/docs/structured-outputs: the root is an object, and every object, wherever it
+stands, is closed (`additionalProperties: false`) and lists all its properties as required. Unions are
+`anyOf`, and what is used again stands under `$defs`. Nothing is dropped in silence but what asks nothing of
+a reply (defaults, examples, titles that repeat a name) and `uniqueItems`, which only the judge holds.
 """
 
 from __future__ import annotations
@@ -160,8 +160,7 @@ class _Making:
         lacking = [name for name in lacking if not self._source.takes_null(given[name])]
         made = {name: self._made(inner, path + step(name), name) for name, inner in given.items()}
         made |= {name: _or_null(made[name]) for name in lacking}
-        closed = {"required": list(made), "additionalProperties": False}
-        found = {"type": "object", "properties": made, **closed}
+        found = {"type": "object", "properties": made, "required": list(made), "additionalProperties": False}
         return {**found, MAY_LACK: lacking} if lacking else found
 
     def _array(self, flat: Json, path: str) -> Json:
@@ -178,8 +177,9 @@ class _Making:
         return {"type": "array", "items": self._made(items, f"{path}[]", ""), **bounds}
 
     def _choice(self, flat: Json, path: str) -> Json:
-        allowed, values = kinds(flat), [flat["const"]] if "const" in flat else flat["enum"]
-        values = [value for value in values if value in flat.get("enum", values)]
+        allowed, values = kinds(flat), flat.get("enum", [])
+        if "const" in flat:
+            values = [flat["const"]] if "enum" not in flat or flat["const"] in values else []
         values = [value for value in values if not allowed or _fits(_kind(value), allowed)]
         if not values:
             raise self._refused(path, "allows nothing: its `enum`, `const` and `type` exclude each other")
