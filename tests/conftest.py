@@ -13,6 +13,7 @@ if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))  # a bare `pytest` does not put the checkout on the path
 
 # These need the line above.
+from groq_magic import vaults  # noqa: E402
 from tests.desk import Desk  # noqa: E402
 from tests.kernel import KERNELS, Kernel, all_kernels  # noqa: E402
 from tests.sdks import PACE_S, Sdk, calling  # noqa: E402
@@ -34,6 +35,12 @@ def kernel(kernel_python: str, tmp_path: Path) -> Iterator[Kernel]:
     """A fresh kernel, ended after the test."""
     with Kernel(kernel_python, tmp_path) as started:
         yield started
+
+
+@pytest.fixture(autouse=True)
+def no_keyring(monkeypatch: pytest.MonkeyPatch) -> None:
+    """This machine's own keyring is not asked."""
+    monkeypatch.setattr(vaults, "kept", tuple)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from unittest import mock
 from IPython.core.history import HistoryManager
 from IPython.core.interactiveshell import InteractiveShell
 
-from groq_magic import client, keys, ledger, runs, services, vaults
+from groq_magic import client, keys, ledger, runs, services
 from groq_magic.answers import Answers
 from groq_magic.errors import NotSent, StillRunning
 from groq_magic.job import Snapshot
@@ -39,8 +39,7 @@ def ipython() -> Iterator[InteractiveShell]:
 def home(folder: Path) -> Iterator[Path]:
     """GROQ_MAGIC_HOME is `folder`, nothing of the machine's settings is seen; at the end nothing runs."""
     ours = {"GROQ_MAGIC_HOME": str(folder), "JPY_SESSION_NAME": "test.ipynb"}
-    no_keyring = mock.patch.object(vaults, "kept", return_value=())  # the machine's own is not asked
-    with mock.patch.dict(os.environ, ours), no_keyring:
+    with mock.patch.dict(os.environ, ours):
         for name in ("GROQ_API_KEY", "GROQ_BASE_URL"):
             os.environ.pop(name, None)
         try:

@@ -13,12 +13,13 @@ import pytest
 from IPython.core.error import StdinNotImplementedError
 from IPython.core.interactiveshell import InteractiveShell
 
-from groq_magic import keys, services
+from groq_magic import client, keys, services, vaults
 from groq_magic.errors import GroqMagicError, InputError, NoReply
 from groq_magic.magics import key
 from tests import offline
 from tests.kernel import Kernel
-from tests.sockets import arm, disarm
+from tests.sockets import arm, disarm, forward
+from tests.test_keys import REAL, colab, keyring
 from tests.test_magics import closed_port
 
 SECRET = "gsk_secretSECRETsecret0123456789"
@@ -222,6 +223,25 @@ def ran(shell: InteractiveShell, cell: str, capsys: pytest.CaptureFixture[str]) 
     capsys.readouterr()
     shell.run_cell(cell, store_history=False)
     return "".join(capsys.readouterr())
+
+
+def test_a_batch_is_taken_up_again_with_the_key_that_colab_keeps(
+    monkeypatch: pytest.MonkeyPatch, slow_url: str
+) -> None:
+    """Colab answers the main thread alone, so the key is looked for there before the batch goes on."""
+    monkeypatch.setattr(vaults, "kept", REAL)
+    monkeypatch.setattr(vaults, "_last", {})
+    monkeypatch.delenv("GROQ_API_KEY")
+    monkeypatch.setenv("GROQ_BASE_URL", slow_url)
+    keyring(monkeypatch, None)
+    colab(monkeypatch, lambda name: SECRET)
+    answers = client.submit(["[[echo]]still here"], name="mine")
+    offline.until(lambda: answers.batch_ids)
+    offline.restart()
+    vaults._last.clear()
+    again = client.attach("mine")
+    forward(slow_url, 3_600)
+    assert offline.ended(again).texts == ["still here"]
 
 
 # --- in a kernel ------------------------------------------------------------------------------------------

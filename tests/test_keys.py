@@ -12,6 +12,7 @@ from groq_magic import errors, keys, vaults
 from groq_magic.errors import GroqMagicError, InputError, KeyMissing
 
 KEY, OTHER = "gsk_fromEnvironment0001", "gsk_fromDotEnv00000002"
+REAL = vaults.kept  # before the tests' own stand-in takes its place
 TYPED, KEPT, COLABS = "gsk_typedHere00000003", "gsk_fromKeyring0000004", "gsk_fromColab00000005"
 
 
@@ -20,6 +21,7 @@ def no_others(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """No key was typed, and this machine's keyring is not there."""
     keyring(monkeypatch, None)
     monkeypatch.setitem(sys.modules, "google.colab", None)
+    monkeypatch.setattr(vaults, "kept", REAL)
     monkeypatch.setattr(vaults, "_silent", False)
     monkeypatch.setattr(vaults, "_last", {})
     yield

@@ -674,6 +674,9 @@ def test_the_whole_name_of_a_model_is_what_is_sent_and_known_again(notebook: Not
     assert (one.batch_ids, one[0].model) == (two.batch_ids, "sandbox/openai/gpt-oss-120b")
     notebook.ok("%groq retry one --model gpt-oss-20b --max-tokens 50\none.wait()")
     assert one[0].model == "sandbox/openai/gpt-oss-20b"
+    other = client.submit(["[[echo]]abcdefgh"], model="120b", max_tokens=1, take=2).wait()
+    other.retry(model="gpt-oss-20b", max_tokens=60)
+    assert (other.wait().texts, other[0].model) == (["abcdefgh"], "sandbox/openai/gpt-oss-20b")
     assert client.submit(["[[echo]]x"], model="gpt-oss-120b").wait()[0].model == "sandbox/openai/gpt-oss-120b"
     line = {"custom_id": "a", "method": "POST", "url": "/v1/chat/completions"}
     body = {"model": "x", "messages": [{"role": "user", "content": "[[echo]]y"}]}

@@ -144,17 +144,14 @@ def test_what_comes_from_outside_is_text() -> None:
 
 
 def test_an_empty_machine_is_told_as_it_is(here: Path) -> None:
-    """No key, no batch: where prompts would go, a small ledger, and how to begin."""
+    """No key, no batch: where prompts would go, all that the ledger's folder holds, and how to begin."""
+    stray = ledger.current().folder("0123456789ab") / "shard-0000.jsonl"
+    stray.parent.mkdir()
+    stray.write_bytes(b"x" * 100_000)
     now = standing.look({})
-    assert (now.badge, now.sandbox, now.key_from, now.batches, now.others) == (
-        "api.groq.com",
-        False,
-        "",
-        (),
-        0,
-    )
+    assert (now.badge, now.sandbox, now.key_from, now.batches) == ("api.groq.com", False, "", ())
     assert now.home == str(here / "home")
-    assert now.size == sum(path.stat().st_size for path in (here / "home").rglob("*") if path.is_file()) > 0
+    assert now.size == 100_000 + (here / "home" / "ledger.sqlite").stat().st_size
 
 
 def test_the_key_in_use_is_told_and_never_shown(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
