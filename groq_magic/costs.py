@@ -220,20 +220,28 @@ def learned(files: Sequence[tuple[bool, int, int, float, int, int, float]]) -> S
     return None
 
 
-def in_words(found: Estimate, *, free: bool = False) -> str:
-    """An estimate as a sentence without its end; `free` where nothing is paid and Groq's price is meant."""
+def in_words(found: Estimate, *, free: bool = False, whole: bool = False) -> str:
+    """An estimate as a sentence without its end, of a `whole` batch or of what would be sent.
+
+    `free` says that nothing is paid, and that Groq's price is meant.
+    """
     if not found.priced:
         said = not_known(found.unpriced)
         return f"nothing is paid here; {said}" if free else said
-    where = " in a batch" if found.batch else " on demand"
     span = f" ({prices.money(found.low)} to {prices.money(found.high)})"
-    on_demand = f", {prices.money(found.on_demand)} on demand" if found.batch else ""
-    about = f"about {prices.money(found.usd)}{where}{'' if found.low == found.high else span}{on_demand}"
+    span = "" if found.low == found.high else span
+    about, on_demand = f"about {prices.money(found.usd)}", prices.money(found.on_demand)
+    if not found.batch:
+        said = f"{about} on demand{span}"
+    elif whole:
+        said = f"whole batch {about}{span}, on demand {on_demand}"
+    else:
+        said = f"{about} in a batch{span}, {on_demand} on demand"
     without = f"; without {_names(found.unpriced)}, of which no price is known here" if found.unpriced else ""
-    return f"{'nothing is paid here; at Groq ' if free else ''}{about}{basis(found)}{without}"
+    return f"{'nothing is paid here; at Groq ' if free else ''}{said}{_basis(found)}{without}"
 
 
-def basis(found: Estimate) -> str:
+def _basis(found: Estimate) -> str:
     """What an estimate rests on, to be put after it; "" where nothing is guessed."""
     if not found.answer_tokens:
         return ""
@@ -261,7 +269,7 @@ def refusal(found: Estimate, limit: Limit, *, free: bool) -> str | None:
     """
     if (free and not limit.typed) or limit.usd == math.inf:
         return None
-    said = f"the limit of ${limit.usd:,g}"
+    said = f"the limit of ${_plain(limit.usd)}"
     if limit.typed and found.unpriced:
         return (
             f"What {_names(found.unpriced)} costs is not known here, so {said} cannot be kept to: leave "
@@ -285,7 +293,12 @@ def _round_up(usd: float) -> str:
     """The next of 1, 2, 5, 10, 20 … that is no less, as it is typed."""
     power = 10.0 ** math.floor(math.log10(usd)) if usd > 0 else 1.0
     found = next(step * power for step in (1, 2, 5, 10) if step * power >= usd * (1 - 1e-12))
-    return f"{found:.10f}".rstrip("0").rstrip(".")
+    return _plain(found)
+
+
+def _plain(usd: float) -> str:
+    """A number as it is typed, in full."""
+    return f"{usd:.10f}".rstrip("0").rstrip(".")
 
 
 def too_few(part: Part, seen: Seen | None) -> str | None:

@@ -20,6 +20,7 @@ from groq_magic import client, ledger, loop
 from groq_magic.answers import Answers, Rows, Verbs
 from groq_magic.card import picture
 from groq_magic.card.widget import Card
+from groq_magic.costs import Cost, Estimate
 from groq_magic.job import Problem, Snapshot
 from tests import markup, offline
 from tests.markup import HOSTILE
@@ -59,6 +60,10 @@ DONE = replace(
     ended_at=AT + 600,
     first_answers=((0, "Name a colour.", "Red."), (2, "Name a fruit.", "A pear.")),
 )
+ABOUT = Estimate(0.23, 0.15, 0.4, 0.46, answer_tokens=350)
+KNOWN = replace(ABOUT, answer_tokens=212, seen=1_204, same_options=True)
+PRICELESS = Estimate(priced=False, unpriced=("llama-9",))
+SANDBOX = {"sandbox": True, "badge": "SANDBOX: not a model"}
 PROBLEMS = (
     Problem("json_validate_failed", "Failed to validate JSON.", 2, 7),
     Problem("no_reply", "The batch completed without a reply to this prompt.", 1, 12),
@@ -165,6 +170,73 @@ STATES: list[tuple[str, Snapshot, list[str]]] = [
         replace(DONE, shards=30, batch_ids=tuple(f"batch_{n:02}" for n in range(30))),
         ["1,000 prompts, 30 files", "batch_00 batch_01 batch_02 and 27 more"],
     ),
+    (
+        "what it may cost",
+        replace(RUNNING, estimate=ABOUT, usd_now=0.23),
+        ["Whole batch about $0.23 ($0.15 to $0.40), on demand $0.46; assuming 350 tokens an answer."],
+    ),
+    (
+        "what it costs of late",
+        replace(RUNNING, estimate=KNOWN),
+        ["on demand $0.46, from 1,204 earlier answers of this model: 212 tokens each."],
+    ),
+    (
+        "what it may cost of it now",
+        replace(RUNNING, estimate=ABOUT, usd_now=0.02, reused=900, reused_from=AT - 86_400),
+        ["an answer; $0.02 of it now."],
+    ),
+    (
+        "nothing of it is charged again",
+        replace(RUNNING, estimate=ABOUT, usd_now=0.23, reused=1_000, reused_from=AT - 86_400),
+        ["an answer; none of it now."],
+    ),
+    (
+        "what asking again may cost",
+        replace(RUNNING, estimate=ABOUT, usd_now=0.23, usd_again=0.01, again=40),
+        ["an answer; $0.01 of it now."],
+    ),
+    (
+        "what it may cost on demand",
+        replace(RUNNING, window="now", estimate=replace(ABOUT, batch=False)),
+        ["About $0.23 on demand ($0.15 to $0.40); assuming 350 tokens an answer."],
+    ),
+    (
+        "no price is known",
+        replace(RUNNING, estimate=PRICELESS),
+        ["What llama-9 costs is not known here."],
+    ),
+    (
+        "nothing is paid in a sandbox",
+        replace(RUNNING, estimate=ABOUT, **SANDBOX),
+        ["Nothing is paid here; at Groq about $0.23 in a batch ($0.15 to $0.40), $0.46 on demand;"],
+    ),
+    (
+        "too few tokens",
+        replace(RUNNING, few_tokens="It thinks before it answers."),
+        ["It thinks before it answers."],
+    ),
+    ("what it has cost", replace(DONE, cost=Cost(0.21, 0.42)), ["Paid $0.21, saved $0.21."]),
+    (
+        "what it has cost of it now",
+        replace(DONE, cost=Cost(0.21, 0.42), usd_now=0.02, reused=900, reused_from=AT - 86_400),
+        ["Paid $0.21, saved $0.21; $0.02 of it now."],
+    ),
+    ("what it has cost on demand", replace(DONE, cost=Cost(0.42, 0.42)), ["Paid $0.42."]),
+    (
+        "no price was known",
+        replace(DONE, unpriced=("llama-9",)),
+        ["What llama-9 costs is not known here."],
+    ),
+    (
+        "nothing was paid in a sandbox",
+        replace(DONE, cost=Cost(0.0004, 0.0008), **SANDBOX),
+        ["Nothing was paid here; at Groq so many tokens cost $0.0004."],
+    ),
+    (
+        "nothing was answered",
+        replace(DONE, status="failed", counts={"failed": 1_000}, first_answers=(), cost=Cost(0.0, 0.0)),
+        ["Nothing was paid."],
+    ),
     ("one prompt", replace(DONE, prompts=1, counts={"ok": 1}), ["· 1 prompt api.groq.com", "1 answered"]),
 ]
 LIVE = [picture.head, picture.body, picture.details, picture.announcement, picture.receipt]
@@ -215,6 +287,9 @@ def hostile(snapshot: Snapshot) -> Snapshot:
         trouble=None if snapshot.trouble is None else HOSTILE,
         stopped=None if snapshot.stopped is None else HOSTILE,
         problems=(Problem(HOSTILE, HOSTILE, 1, 0),) * 7,
+        estimate=None if snapshot.estimate is None else replace(snapshot.estimate, unpriced=(HOSTILE,)),
+        unpriced=(HOSTILE,) if snapshot.unpriced else (),
+        few_tokens=None if snapshot.few_tokens is None else HOSTILE,
         first_prompt=HOSTILE,
         first_answers=((0, HOSTILE, HOSTILE),) * 3,
     )
@@ -249,6 +324,19 @@ def test_the_final_card_reads_well_without_its_styles() -> None:
         "2 × json_validate_failed Failed to validate JSON. The first: row 7.",
         "all of them: answers.to_pandas() batch_01",
     ]
+
+
+def test_the_text_of_a_card_has_the_cost_on_a_line_of_its_own() -> None:
+    """While it runs and at its end, with a warning of too few tokens; what was not sent has cost nothing."""
+    few = "It thinks before it answers."
+    lines = picture.text(replace(RUNNING, estimate=ABOUT, few_tokens=few)).split("\n")
+    assert lines[-2:] == [
+        "Whole batch about $0.23 ($0.15 to $0.40), on demand $0.46; assuming 350 tokens an answer.",
+        few,
+    ]
+    assert "Paid $0.21, saved $0.21." in picture.text(replace(DONE, cost=Cost(0.21, 0.42))).split("\n")
+    unsent = replace(DONE, phase="not_sent", status="not sent", cost=Cost(0.0, 0.0))
+    assert picture.text(unsent).lower().count("paid") == 1
 
 
 def test_the_receipt_reads_well_without_its_styles() -> None:

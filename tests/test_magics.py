@@ -8,7 +8,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ import pandas as pd
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
-from groq_magic import client, ledger, runs, services
+from groq_magic import client, keys, ledger, runs, services
 from groq_magic.answers import Answers
 from groq_magic.errors import GroqMagicError
 from groq_magic.magics import GroqMagics, groq, options
@@ -332,6 +332,53 @@ def test_a_dry_run_sends_nothing_and_binds_nothing(notebook: Notebook) -> None:
     assert dict(notebook.variables) == before
     assert ledger.current().jobs() == []
     assert list((ledger.current().home / "jobs").iterdir()) == []
+
+
+def test_a_dry_run_says_what_it_would_cost(notebook: Notebook) -> None:
+    """The cost stands under the rest, with what it assumes; so does a warning, or the limit that stops it."""
+    out = notebook.ok("%%groq_batch never --dry-run\n" + "x" * 400)
+    line = out.split("\n")[1]
+    # 100 tokens asked and 350 answered: (100 × $0.0375 + 350 × $0.15) a million, $0.00005625.
+    assert line == (
+        "Cost: nothing is paid here; at Groq about $0.0001 in a batch (under $0.0001 to $0.0002), $0.0001 on "
+        "demand; assuming 350 tokens an answer."
+    )
+    out = notebook.ok("%%groq_batch never --dry-run --max-tokens 20\nhi")
+    assert "with 20 tokens at most, thinking included, answers may be cut off or empty." in out
+    out = notebook.ok("%%groq_batch never --dry-run --max-cost 0.00001\nhi")
+    assert "more than the limit of $0.00001" in out
+    assert "Cost:" not in notebook.ok("%%groq_batch a --wait\n[[echo]]a") + notebook.ok(
+        "%%groq_batch a --dry-run\n[[echo]]a"
+    )
+
+
+def test_a_cell_above_its_limit_sends_nothing(notebook: Notebook) -> None:
+    """`--max-cost` takes a number or a variable; NAME and ledger stay, and the refusal says what to type."""
+    cell = "%%groq_batch dear --max-cost {}\n" + "[[echo]]" + "x" * 400
+    said = notebook.refusal(cell.format(0))
+    assert said.startswith("At Groq this would cost about $0.0001 in a batch")
+    assert "`--max-cost 0.0001`" in said
+    notebook.ok("little = 0.00001")
+    assert notebook.refusal(cell.format("@little"))
+    notebook.ok(cell.format(0.0001))
+    assert notebook.texts("dear") == ["x" * 400]
+    for wrong in ("-1", "nan", "much"):
+        assert "--max-cost needs a number from 0 on" in notebook.refusal(cell.format(wrong))
+
+
+def test_the_limit_of_all_cells_is_a_setting(notebook: Notebook) -> None:
+    """`%config GroqMagics.max_cost` is 5 USD, holds where money is at stake, and yields to the cell's own."""
+    assert notebook.run("%config GroqMagics.max_cost").value == 5.0
+    services._chosen = replace(services.current(), id=keys.GROQ, base_url=keys.GROQ)
+    notebook.ok("%config GroqMagics.max_cost = 0.00001")
+    assert "more than the limit of $0.00001" in notebook.refusal("%%groq_batch dear\n[[echo]]a")
+    notebook.ok("%%groq_batch dear --max-cost 1 --max-tokens 1\n[[echo]]abcdefgh")
+    assert notebook.texts("dear") == ["abcd"]
+    assert "more than the limit of $0.00001" in notebook.run("%groq retry dear --max-tokens 5000").said
+    assert notebook.texts("dear") == ["abcd"]
+    notebook.ok("%groq retry dear --max-tokens 5000 --max-cost 1")
+    assert notebook.texts("dear") == ["abcdefgh"]
+    assert notebook.variables["dear"].cost.paid > 0
 
 
 def test_a_dry_run_needs_neither_key_nor_network(notebook: Notebook) -> None:

@@ -10,8 +10,10 @@ import time
 from collections.abc import Sequence
 from html import escape
 
+from groq_magic import costs
 from groq_magic.answers import display
 from groq_magic.job import Problem, Snapshot
+from groq_magic.prices import money
 
 _SIGNS = {"completed": "✓", "sending": "▲", "not sent": "!", "failed": "!", "expired": "!", "cancelled": "■"}
 _IDS_SHOWN = 20
@@ -91,7 +93,8 @@ def head(s: Snapshot) -> str:
 def body(s: Snapshot) -> str:
     """The phase in plain words, the bar, the numbers, quiet notes."""
     return (
-        f'<div class="gm gm-{tone(s)}">{_say(s)}{_bar(s)}{_numbers(s)}{_times(s)}{_quiet(s)}{_notes(s)}</div>'
+        f'<div class="gm gm-{tone(s)}">{_say(s)}{_bar(s)}{_numbers(s)}{_times(s)}{_money(s)}{_quiet(s)}'
+        f"{_notes(s)}</div>"
     )
 
 
@@ -144,7 +147,8 @@ def static(s: Snapshot) -> str:
     ids = " ".join(f"<code>{escape(found)}</code>" for found in s.batch_ids[:3])
     more = f" and {len(s.batch_ids) - 3} more" if len(s.batch_ids) > 3 else ""
     foot = f'<div class="gm-foot"><span>{_all_of_them(s)}</span> <span>{ids}{more}</span></div>'
-    middle = f"{_bar(s)}{_numbers(s)}{_times(s)}{_notes(s)}{_labels(s)}{table}{_problems(s.problems)}"
+    told = f"{_bar(s)}{_numbers(s)}{_times(s)}{_money(s)}{_notes(s)}"
+    middle = f"{told}{_labels(s)}{table}{_problems(s.problems)}"
     return (
         f'{STYLE}<div class="gm-card tex2jax_ignore mathjax_ignore">{head(s)}<div class="gm gm-{tone(s)}">'
         f"{_say(s)}{'' if s.phase == 'not_sent' else middle}{foot}</div></div>"
@@ -162,7 +166,8 @@ def text(s: Snapshot) -> str:
     lines = [line(s)]
     if said := _said(s):
         lines.append(said)
-    lines += [*s.notes, *display.label_lines(dict(s.labels))]
+    lines += [said for said in (_cost(s), *_noted(s)) if said]
+    lines += display.label_lines(dict(s.labels))
     problems = () if s.phase == "not_sent" else s.problems[:5]  # there, what stands above says it all
     lines += [f"{p.count:,} × {p.code}: {p.message} (the first: {s.name}[{p.row}])" for p in problems]
     if s.done:
@@ -308,6 +313,49 @@ def _times(s: Snapshot) -> str:
     return f'<div class="gm-soft">{said}</div>'
 
 
+def _money(s: Snapshot) -> str:
+    said = _cost(s)
+    return f'<div class="gm-soft">{escape(said)}</div>' if said else ""
+
+
+def _cost(s: Snapshot) -> str:
+    """What it will cost, or has cost, as a sentence; "" where nothing can be said."""
+    said = _paid(s) if s.done else _expected(s)
+    return f"{said[:1].upper()}{said[1:]}." if said else ""
+
+
+def _expected(s: Snapshot) -> str:
+    if s.estimate is None:
+        return ""
+    said = costs.in_words(s.estimate, free=s.sandbox, whole=not s.sandbox)
+    return said if s.sandbox or not s.estimate.priced else f"{said}{_of_it_now(s)}"
+
+
+def _paid(s: Snapshot) -> str:
+    if s.phase == "not_sent":
+        return ""  # the card says already that nothing was paid
+    if s.cost is None:
+        said = costs.not_known(s.unpriced) if s.unpriced else ""
+        return "; ".join(filter(None, ("nothing was paid here" if s.sandbox else "", said)))
+    if s.sandbox:
+        return f"nothing was paid here; at Groq so many tokens cost {money(s.cost.paid)}"
+    if not s.cost.paid:
+        return "nothing was paid"
+    saved = f", saved {money(s.cost.saved)}" if s.cost.saved else ""
+    return f"paid {money(s.cost.paid)}{saved}{_of_it_now(s)}"
+
+
+def _of_it_now(s: Snapshot) -> str:
+    """What of it is charged now, where not all of it is."""
+    if s.again:
+        usd = None if s.done else s.usd_again
+    elif s.reused_from is None:
+        usd = None
+    else:
+        usd = 0.0 if s.reused >= s.prompts - s.skipped else s.usd_now
+    return "" if usd is None else f"; {money(usd) if usd else 'none'} of it now"
+
+
 def _quiet(s: Snapshot) -> str:
     return f'<div class="gm-soft">◔ {escape(s.trouble)}</div>' if s.trouble else ""
 
@@ -317,8 +365,12 @@ def _labels(s: Snapshot) -> str:
 
 
 def _notes(s: Snapshot) -> str:
-    """What the user may not expect, as long as there is something to be done about it."""
-    return "".join(f'<div class="gm-note">{escape(note)}</div>' for note in s.notes)
+    return "".join(f'<div class="gm-note">{escape(note)}</div>' for note in _noted(s))
+
+
+def _noted(s: Snapshot) -> tuple[str, ...]:
+    """What the user may not expect."""
+    return (*s.notes, *([s.few_tokens] if s.few_tokens else []))
 
 
 def _problems(problems: Sequence[Problem]) -> str:
