@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from groq_magic import client, keys, services, standing, vaults
+from groq_magic import client, keys, ledger, services, standing, vaults
 from groq_magic.standing import Batch, Standing
 from tests import offline
 from tests.markup import HOSTILE, read

@@ -95,7 +95,7 @@ OPTIONS: tuple[Option, ...] = (
         None,
         "SCHEMA",
         "expression",
-        'what each answer is to fit: labels ("positive|negative|neutral"), a Pydantic model, a dataclass …',
+        "what each answer is to fit: labels in quotes, a Pydantic model, a dataclass, a JSON Schema …",
     ),
     Option("--seed", None, "N", "integer", "the same seed asks for the same words, as far as a model can"),
     Option(
