@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _TIMEOUT = httpx.Timeout(60.0, connect=10.0)
+_CHAT_TIMEOUT = httpx.Timeout(300.0, connect=10.0)  # a long answer is written before its first byte comes
 _LIMITS = httpx.Limits(max_connections=20)
 MAX_REPLY_BYTES, MAX_ERROR_BYTES = 16_000_000, 64_000
 IDS_AT_ONCE = 200  # https://console.groq.com/docs/batch: at most 200 ids in one GET /batches
@@ -112,11 +113,22 @@ class Groq:
         """The models that the key may use."""
         return await self._ask("GET", "models", wire.models)
 
+    async def chat(self, body: bytes) -> wire.Told:
+        """Asks one chat request through the ordinary endpoint, its body as it is."""
+        how = {"content": body, "headers": {"Content-Type": "application/json"}, "timeout": _CHAT_TIMEOUT}
+        return await self._heard("POST", "chat/completions", wire.told, **how)
+
     async def _ask(self, verb: str, path: str, read: Callable[[bytes], T], **asked: Any) -> T:
+        return await self._heard(verb, path, lambda body, _: read(body), **asked)
+
+    async def _heard(
+        self, verb: str, path: str, read: Callable[[bytes, Mapping[str, str]], T], **asked: Any
+    ) -> T:
+        """What a reply says, by its body and headers."""
         async with self._sent(verb, path, **asked) as response:
             body = await _bounded(response, MAX_REPLY_BYTES)
         try:
-            return read(body)
+            return read(body, response.headers)
         except ValueError as exc:
             raise NoReply(
                 f"{self.service.place_first} answered {verb} /{path} with something that is not its protocol "
@@ -131,7 +143,8 @@ class Groq:
         try:
             async with self._http.stream(verb, path, **asked) as response:
                 if not response.is_success:  # redirects, too, are not followed: the key stays with its host
-                    code, message = wire.error(await _bounded(response, MAX_ERROR_BYTES, cut=True))
+                    body = await _bounded(response, MAX_ERROR_BYTES, cut=True)
+                    code, message = wire.error(body)
                     status = response.status_code
                     raise Refused(
                         status,
@@ -139,6 +152,8 @@ class Groq:
                         f"{self.service.place_first} answered {where} with {status}"
                         f"{f' {code}' if code else ''}: {message}",
                         wire.limits(response.headers).retry_after_s,
+                        body=body,
+                        request_id=wire.id_of_request(response.headers),
                     )
                 yield response
         except (httpx.HTTPError, httpx.InvalidURL) as exc:

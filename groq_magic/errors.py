@@ -76,11 +76,22 @@ class Refused(ApiError):
     """The service answered with an HTTP error status: the request was certainly seen.
 
     `status` is the HTTP status, `code` Groq's word for it (or ""), `retry_after_s` what the service
-    asked us to wait, in seconds, or None. https://console.groq.com/docs/errors
+    asked us to wait, in seconds, or None; `body` is the reply as it came, no more than its beginning, and
+    `request_id` what the service calls the request. https://console.groq.com/docs/errors
     """
 
-    def __init__(self, status: int, code: str, message: str, retry_after_s: float | None = None) -> None:
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        message: str,
+        retry_after_s: float | None = None,
+        *,
+        body: bytes = b"",
+        request_id: str = "",
+    ) -> None:
         super().__init__(message)
+        self.body, self.request_id = body, request_id
         self.status = status
         self.code = redact(code)
         self.retry_after_s = retry_after_s

@@ -245,6 +245,8 @@ class Limits:
     day, tokens by the minute: https://console.groq.com/docs/rate-limits
     """
 
+    limit_requests: int | None
+    limit_tokens: int | None
     remaining_requests: int | None
     remaining_tokens: int | None
     reset_requests_s: float | None
@@ -262,6 +264,7 @@ def limits(headers: Mapping[str, str]) -> Limits:
     `retry_after_s` is from 1 to 600: Retry-After if there is one, else the longest reset of what is used up.
     """
     said = {name.lower(): value for name, value in headers.items()}
+    a_day, a_minute = (_count(said.get(f"x-ratelimit-limit-{of}")) for of in ("requests", "tokens"))
     requests, tokens = (_count(said.get(f"x-ratelimit-remaining-{of}")) for of in ("requests", "tokens"))
     day_s, minute_s = (_duration_s(said.get(f"x-ratelimit-reset-{of}")) for of in ("requests", "tokens"))
     try:
@@ -274,7 +277,7 @@ def limits(headers: Mapping[str, str]) -> Limits:
         ]
         after_s = max(used_up, default=math.nan)
     after = min(600.0, max(1.0, after_s)) if math.isfinite(after_s) else None
-    return Limits(requests, tokens, day_s, minute_s, after)
+    return Limits(a_day, a_minute, requests, tokens, day_s, minute_s, after)
 
 
 def _count(value: str | None) -> int | None:
@@ -287,6 +290,68 @@ def _duration_s(value: str | None) -> float | None:
     if not found or "".join(number + unit for number, unit in found) != value:
         return None
     return sum(float(number) * _UNITS_S[unit] for number, unit in found)
+
+
+# --- one chat request ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Told:
+    """What one chat request was answered with: the body on one line, the request's id, how many tokens it
+    used, and the limits in its headers.
+    """
+
+    body: bytes
+    request_id: str
+    tokens: int
+    limits: Limits
+
+
+def told(data: bytes, headers: Mapping[str, str]) -> Told:
+    """The reply to a chat request. Raises ValueError where it holds neither an answer nor an error.
+
+    https://console.groq.com/docs/api-reference#chat-create
+    """
+    found = decode(data)
+    if not (_list(found.get("choices")) or found.get("error")):
+        raise ValueError("the reply has no choices")
+    used = _dict(found.get("usage"))
+    tokens = sum(_tokens(used.get(key)) for key in ("prompt_tokens", "completion_tokens"))
+    return Told(_on_one_line(data, found), id_of_request(headers), tokens, limits(headers))
+
+
+def id_of_request(headers: Mapping[str, str]) -> str:
+    """The id that the service gave a request, or ""."""
+    return next((value for name, value in headers.items() if name.lower() == "x-request-id"), "")
+
+
+def error_body(data: bytes) -> bytes:
+    """The body of a refusal on one line, without anything that looks like a key; an envelope of its text
+    where it is none.
+    """
+    try:
+        found = decode(data)
+    except ValueError:
+        found = {}
+    if not found.get("error"):
+        code, message = error(data)
+        found = {"error": {"message": message, "code": code or None}}
+    return redact(msgspec.json.encode(found).decode()).encode()
+
+
+def result_line(custom_id: str, status: int, request_id: str, body: bytes) -> bytes:
+    """A line of a result file as a batch would have it: https://console.groq.com/docs/batch.
+
+    `body` is JSON on one line.
+    """
+    response = {"status_code": status, "request_id": request_id, "body": msgspec.Raw(body)}
+    line = {"id": request_id, "custom_id": custom_id, "response": response, "error": None}
+    return msgspec.json.encode(line) + b"\n"
+
+
+def _on_one_line(data: bytes, found: dict[str, Any]) -> bytes:
+    data = data.strip()
+    return data if b"\n" not in data and b"\r" not in data else msgspec.json.encode(found)
 
 
 # --- lines of result files ---------------------------------------------------------------------------
@@ -499,6 +564,28 @@ _decode_id = msgspec.json.Decoder(_RequestId).decode
 def weight(line: bytes) -> Weight:
     """What of an input line its price depends on. Raises ValueError for a line that is none of ours."""
     return _weigh(line).body
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A line of ours as it is asked by itself: its body is sent as it lies in the file."""
+
+    custom_id: str
+    body: bytes
+
+
+class _Asked(msgspec.Struct):
+    custom_id: str
+    body: msgspec.Raw
+
+
+_decode_asked = msgspec.json.Decoder(_Asked).decode
+
+
+def asked(line: bytes) -> Asked:
+    """A line of a file that was cut, as one request."""
+    found = _decode_asked(line)
+    return Asked(found.custom_id, bytes(found.body))
 
 
 def any_request(line: bytes) -> Request:

@@ -132,8 +132,8 @@ def test_an_error_envelope_is_its_code_and_its_words(name: str) -> None:
 
 
 LIMITS = {
-    "rate_limit_headers": wire.Limits(499_999, 249_885, 0.1728, 0.0276, None),
-    "rate_limited_headers": wire.Limits(499_999, 0, 0.1728, 67.5, 7.0),
+    "rate_limit_headers": wire.Limits(500_000, 250_000, 499_999, 249_885, 0.1728, 0.0276, None),
+    "rate_limited_headers": wire.Limits(500_000, 250_000, 499_999, 0, 0.1728, 67.5, 7.0),
 }
 
 
@@ -455,3 +455,70 @@ def test_both_ways_agree_on_lines_with_a_broken_byte(name: str, data: st.DataObj
     line = bytearray(msgspec.json.encode(sample(name)))
     line[data.draw(st.integers(0, len(line) - 1))] = data.draw(st.integers(0, 255))
     assert read_quickly(bytes(line)) == read_in_full(bytes(line))
+
+
+# --- one chat request -----------------------------------------------------------------------------------
+
+
+def test_a_chat_reply_is_an_output_line_like_any_other() -> None:
+    """The reply to one request, put down as a line, reads as what it is in a batch's file."""
+    body, headers = sample("chat_completion"), {"X-Request-Id": "req_1", **sample("rate_limit_headers")}
+    told = wire.told(as_bytes(body), headers)
+    used = body["usage"]
+    assert (told.request_id, told.tokens) == ("req_1", used["prompt_tokens"] + used["completion_tokens"])
+    assert told.limits == wire.limits(headers)
+    line = wire.result_line("mine", 200, told.request_id, told.body)
+    read = wire.reply(line)
+    assert line.endswith(b"\n")
+    assert line.count(b"\n") == 1
+    assert (read.custom_id, read.text) == ("mine", body["choices"][0]["message"]["content"])
+    assert read.raw.keys() == sample("output_line").keys()
+    assert read.raw["response"] == {"status_code": 200, "request_id": "req_1", "body": body}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"choices":[{"message":{"content":"\xff"}}]}',
+        b'{"choices":[{"message":{"content":"\\ud800"}}]}',
+        b'\r\n{\n"choices":\n[{}]\r\n}\n',
+        b'{"choices":[1],"usage":{"prompt_tokens":-5,"completion_tokens":1e99}}',
+    ],
+)
+def test_an_odd_reply_is_one_line_that_can_be_read(body: bytes) -> None:
+    """Broken characters, line ends and nonsense counts do not break the file that the reply goes into."""
+    line = wire.result_line("mine", 200, "", wire.told(body, {}).body)
+    assert line.count(b"\n") == 1
+    assert b"\r" not in line
+    assert wire.outcome(line)[0] == "mine"
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b"{}", b'{"choices":[]}', b'{"choices":{}}'])
+def test_what_is_neither_answer_nor_error_is_no_reply(body: bytes) -> None:
+    """A page of HTML and its like are not put down as answers."""
+    with pytest.raises(ValueError, match=r"."):
+        wire.told(body, {})
+
+
+@pytest.mark.parametrize(
+    ("body", "error"),
+    [
+        (as_bytes(sample("error_rate_limit")), sample("error_rate_limit")["error"]),
+        (b"<h1>No gsk_secretSECRET</h1>", {"message": "<h1>No gsk_…</h1>", "code": None}),
+        (b'{"error":{"message":"Bad gsk_abc123"}}', {"message": "Bad gsk_…"}),
+        (b"", {"message": "", "code": None}),
+    ],
+)
+def test_a_refusal_becomes_a_line_without_a_key(body: bytes, error: dict[str, object]) -> None:
+    """An error's envelope is kept as it is, anything else as its message; what looks like a key is not."""
+    read = wire.reply(wire.result_line("mine", 400, "req_1", wire.error_body(body)))
+    assert read.raw["response"]["body"] == {"error": error}
+    assert read.error is not None
+    assert "gsk_a" not in str(read.raw)
+
+
+def test_a_line_of_ours_is_asked_as_it_lies_there() -> None:
+    """The body of a request line is taken byte for byte."""
+    body = b'{"b": 1,"a":"\xc3\xa9 \\u00e9"}'
+    asked = wire.asked(b'{"custom_id":"x","method":"POST","url":"/v1/chat/completions","body":%b}\n' % body)
+    assert (asked.custom_id, asked.body) == ("x", body)

@@ -135,11 +135,13 @@ class Rows:
         self._label = array("H")  # which label each row got, from 1; empty where there are none
         # How far things are and what to type, for an Answers of this name.
         self.describe: Callable[[str], str] = lambda name: ""
+        self.pace = ""  # while rows are asked one by one: how long the others take
         self._file = array("H", bytes(2 * count))
         self._offset = array("Q", bytes(8 * count))
         self._own_files: set[int] = set()
         self._replaced: dict[int, tuple[int, int]] = {}  # tokens of own answers that others' stand in for
         self._paths: list[Path] = [Path()]
+        self._read: dict[Path, tuple[int, int, int, int]] = {}  # by file: its index, how far, and the tokens
         self._sources = list(sources)
         self._asked_in = array(
             "H", bytes(2 * count)
@@ -179,22 +181,27 @@ class Rows:
                     others += 1
         return Held(ours.count(1), others)
 
-    def collect(self, number: int, path: Path) -> tuple[int, int]:
-        """Takes in a result file of a shard; the tokens that it tells of, asked and answered.
+    def collect(self, number: int, path: Path, until: int | None = None) -> tuple[int, int]:
+        """Takes in a result file of a shard, from where it was read to; the tokens that all of it tells of,
+        asked and answered.
 
-        Lines that are no JSON or nobody's are left out. Where an id comes twice, a success is kept rather
-        than a failure, and the first of two successes.
+        A file that grows is read `until` so many bytes, which end with a line. Lines that are no JSON or
+        nobody's are left out. Where an id comes twice, a success is kept rather than a failure, and the first
+        of two successes.
         """
-        asked = answered = 0
         source = self._sources[number]
         row_of = self._row_finder(source)
         with self._lock:
-            self._paths.append(path)
-            index = len(self._paths) - 1
-            self._own_files.add(index)
-            offset = 0
+            if path not in self._read:
+                self._paths.append(path)
+                self._read[path] = len(self._paths) - 1, 0, 0, 0
+                self._own_files.add(len(self._paths) - 1)
+            index, offset, asked, answered = self._read[path]
             with path.open("rb") as file:
+                file.seek(offset)
                 for line in file:  # bytes are split at b"\n" alone, as JSONL is
+                    if until is not None and offset >= until:
+                        break
                     start, offset = offset, offset + len(line)
                     if line.isspace():
                         continue
@@ -221,6 +228,7 @@ class Rows:
                     else:
                         self.status[row] = _CODES.get(error[0], FAILED)
                         self._count(error[0], error[1], row)
+            self._read[path] = index, offset, asked, answered
             self._repeat()
         return asked, answered
 
@@ -376,7 +384,11 @@ class Rows:
 
     def here(self, number: int) -> tuple[int, int]:
         """How many rows of a shard have been answered, and how many have failed, so far."""
-        found = bytes(self.status[row] for row in self._sources[number].rows)
+        rows = self._sources[number].rows
+        if isinstance(rows, range):
+            found = bytes(self.status[rows.start : rows.stop])
+        else:
+            found = bytes(self.status[row] for row in rows)
         return found.count(OK) + found.count(CUT), found.count(FAILED)
 
     def own_of(self, row: int) -> tuple[int, int]:
