@@ -22,6 +22,7 @@ The map, from the top floor down; imports only go down:
     runs        what this process carries: one run a job
     pipeline    THE STORY: shards → upload → batch → poll → answers; policy: what each error means
     download    a result file, held against what it should be
+    now         prompts asked one by one through the ordinary endpoint
     foreign     a batch that is not on the ledger becomes a job
     view        snapshots of a job, and who watches
     polling     one poller for many batches      orphans  what the service holds of ours

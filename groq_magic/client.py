@@ -31,7 +31,7 @@ from groq_magic.answers import Answers, Rows, Verbs, display
 from groq_magic.answers.reading import CUT, UNANSWERED
 from groq_magic.costs import NO_LIMIT, Estimate, Limit
 from groq_magic.errors import GroqMagicError, InputError, KeyMissing, StillRunning
-from groq_magic.job import NAMELESS, NEVER_SENT, SEVERAL_MODELS, Job, Loan, Snapshot
+from groq_magic.job import NAMELESS, NEVER_SENT, NOW, SEVERAL_MODELS, Job, Loan, Snapshot
 from groq_magic.keys import Service
 from groq_magic.ledger import new_job_id
 from groq_magic.pipeline import Run
@@ -50,6 +50,7 @@ from groq_magic.view import Observer
 
 CHANGES = ("model", *BODY_OPTIONS, "max_cost")
 """What a retry may say otherwise than the submission did."""
+_DIRECT = "each by itself, at on-demand price, twice the batch price"
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,7 @@ def submit(
     extra: Mapping[str, Any] | None = None,
     schema: object = None,
     window: str = "24h",
+    now: bool = False,
     take: int = 1,
     samples: int = 1,
     unique: bool = False,
@@ -115,11 +117,13 @@ def submit(
     lines. `temperature` is 0 to 2; `max_tokens` bounds each answer; `reasoning` is low, medium or high;
     `extra` is merged into every request's body; `schema` is what each answer is to fit: a Pydantic model, a
     dataclass, a TypedDict, a msgspec Struct, a JSON Schema dict, or labels ("positive|negative", a Literal,
-    an Enum, a list of texts), see `groq_magic.schema`; `window` is "24h" or "7d". Each prompt is asked
-    `samples` times; with `unique`, equal prompts are sent once and share the answer. Everything is cut and
-    checked before this returns; the network is never waited for. Nothing is sent that is estimated to cost
-    more than `max_cost` USD, by default 5. What was asked before is not sent again, row by row; another
-    `take` is another set of answers. With a `name`, `%groq attach` finds them under it in this notebook.
+    an Enum, a list of texts), see `groq_magic.schema`; `window` is "24h" or "7d". With `now` there is no
+    batch: each prompt is asked by itself through the ordinary endpoint, at on-demand price, twice the batch
+    price, and only while this process lives. Each prompt is asked `samples` times; with `unique`, equal
+    prompts are sent once and share the answer. Everything is cut and checked before this returns; the network
+    is never waited for. Nothing is sent that is estimated to cost more than `max_cost` USD, by default 5.
+    What was asked before is not sent again, row by row; another `take` is another set of answers. With a
+    `name`, `%groq attach` finds them under it in this notebook.
     Raises InputError, KeyMissing, LedgerError. https://console.groq.com/docs/batch
     """
     model_name = DEFAULT_MODEL if model is None else model
@@ -141,6 +145,7 @@ def submit(
         unique=unique,
         schema=fits,
         limit=limit(max_cost),
+        now=now,
     )
     asked = prompts.from_source(
         source,
@@ -180,6 +185,8 @@ def send(
     job_id = new_job_id()
     with book.cutting(job_id) as folder:
         cuts = _cut(asked, settings, folder, tick)
+        if settings.now and asked.models:
+            _check_chat(cuts)
         draft = _draft(job_id, asked, cuts, folder, settings, where, name)
         job = _put_down(
             draft,
@@ -191,12 +198,14 @@ def send(
             bound=settings.limit,
         )
         repeats = 0 if settings.unique else shards.repeats(cuts)
-    asked_now, new = 0, job.job_id == job_id
+    asked_now, new, way = 0, job.job_id == job_id, _way(settings)
     if not new:
-        _check_cost(job, _unsent([job.job_id]), settings.limit)
+        _check_cost(replace(job, window=way), _unsent([job.job_id]), settings.limit)
+        runs.turn(job, way)
+        job = book.job(job.job_id)
     if not new and runs.at_rest(job.job_id) and runs.some_unanswered(job.job_id):
         rows = runs.read(job)
-        asked_now = _ask_again(job, rows, rows.unanswered(), settings.limit)
+        asked_now = _ask_again(job, rows, rows.unanswered(), settings.limit, window=way)
     still = before if before and not before.done and before.job_id != job.job_id else None
     held: list[Answers] = []
 
@@ -233,6 +242,23 @@ def _goes_on(before: Answers, *, cancelled: bool) -> str:
         return f"{what}; that one is cancelled."
     stop = f"%groq cancel {before.job_id} stops it, --replace does so from here"
     return f"{what}; that one goes on and is charged: {stop}."
+
+
+def _way(settings: Settings) -> str:
+    """What a job of these settings calls its window."""
+    return NOW if settings.now else settings.window
+
+
+def _check_chat(cuts: list[shards.Cut]) -> None:
+    """Raises InputError where a request line asks another endpoint than chat."""
+    for cut in cuts:
+        with cut.path.open("rb") as file:
+            for row, line in zip(cut.rows, file, strict=True):
+                if (url := wire.request(line).url) != wire.CHAT:
+                    raise InputError(
+                        f"Row {row} is for {url}: one by one only {wire.CHAT} is asked. In a batch, without "
+                        "--now, it can be sent."
+                    )
 
 
 def _take_back(job_id: str) -> None:
@@ -274,7 +300,7 @@ def _draft(
         name=name,
         model=_model(asked, settings),
         endpoint=wire.CHAT,  # audio lines, too: https://console.groq.com/docs/batch
-        window=settings.window,
+        window=_way(settings),
         prompts=sum(cut.lines for cut in cuts) + len(skipped),
         content=shards.content_hash(cuts, salt),
         samples=settings.samples,
@@ -348,10 +374,12 @@ def _answered(job_id: str) -> bool:
     return runs.at_rest(job_id) and not runs.some_unanswered(job_id)
 
 
-def _loans(draft: Job, cuts: list[shards.Cut], *, unique: bool, but: Container[str] = ()) -> list[Loan]:
-    """The rows of a submission that need not be sent, and who has their answers."""
+def _loans(
+    draft: Job, cuts: list[shards.Cut], *, unique: bool, but: Container[str] = (), look: bool = False
+) -> list[Loan]:
+    """The rows of a submission that need not be sent, and who has their answers. A `look` changes nothing."""
     repeated = reuse.repeats(draft, cuts) if unique else None
-    found = reuse.find(draft, cuts, ledger.current(), runs.driven, runs.unanswered(), repeated, but)
+    found = runs.known(draft, cuts, repeated, but, look=look)
     return [repeated, *found] if repeated else found
 
 
@@ -373,7 +401,8 @@ class Met:
 def _met(job: Job, asked_now: int, *, new: bool) -> Met:
     book = ledger.current()
     if not new:
-        sent = all(shard.batch_id or shard.state == "withdrawn" for shard in book.shards(job.job_id))
+        found = book.shards(job.job_id)
+        sent = all(shard.batch_id or shard.state in ("withdrawn", "collected") for shard in found)
         reused = job.prompts - len(book.skipped(job.job_id)) - asked_now
         return Met(reused, job.created_at, again=asked_now) if sent else Met()
     loans = [(len(loan.rows), book.job(loan.lender).created_at) for loan in book.loans(job.job_id)]
@@ -390,10 +419,12 @@ def _ask_again(
     bound: Limit,
     fields: Mapping[str, Any] | None = None,
     model: str = "",
+    window: str = "",
 ) -> int:
     """Has rows of a job asked again, by a job of their own that lends it the answers; how many are sent.
 
-    `fields` are changes to Groq's body; without any, the requests are the same ones, sent once more.
+    `fields` are changes to Groq's body; without any, the requests are the same ones, sent once more. They go
+    the way that the job went, unless there is another `window`.
     """
     if not again:
         return 0
@@ -407,6 +438,7 @@ def _ask_again(
             key_fingerprint=services.of_job(job).key_fingerprint,
             notebook=ledger.notebook(),
             model=model or job.model,
+            window=window or job.window,
             prompts=len(again),
             samples=1,  # which ones they are of is known by whose rows they are: `runs.samples`
             origin="retry",
@@ -429,8 +461,8 @@ def _ask_again(
         _hand_on(job.job_id, Loan(still.job_id, "retry", time.time(), array("I", again), places))
     if fields and lender.job_id != job_id and runs.at_rest(lender.job_id):
         rows = runs.read(lender)
-        left = [row for row in range(len(again)) if rows.status[row] in UNANSWERED]
-        return _ask_again(lender, rows, left, bound)
+        still_not = [row for row in range(len(again)) if rows.status[row] in UNANSWERED]
+        return _ask_again(lender, rows, still_not, bound, window=window or job.window)
     return len(again)
 
 
@@ -443,7 +475,8 @@ def _drop_unsent(job_id: str) -> None:
     with book.submitting():
         for retry in [loan.lender for loan in book.loans(job_id) if loan.kind == "retry"]:
             states = {shard.state for shard in book.shards(retry)}
-            if not states or not states <= NEVER_SENT or runs.locked(retry) or book.notebooks(retry):
+            unsent = bool(states) and states <= NEVER_SENT | {"direct"} and not book.came(retry)
+            if not unsent or runs.locked(retry) or book.notebooks(retry):
                 continue
             borrowed = [loan for other in book.borrowers(retry) for loan in book.loans(other.job_id)]
             if not any(loan.kind == "reuse" and loan.lender == retry for loan in borrowed):
@@ -533,7 +566,7 @@ def plan(asked: Prompts, settings: Settings, tick: Callable[[int], None] = lambd
             cuts = _unanswered(same, Path(folder) / "again")
             reused = draft.prompts - skipped - sum(cut.lines for cut in cuts)
         else:
-            loans = _loans(draft, cuts, unique=settings.unique)
+            loans = _loans(draft, cuts, unique=settings.unique, look=True)
             reused, repeats = (
                 sum(len(loan.rows) for loan in loans if loan.kind == kind) for kind in ("reuse", "repeat")
             )
@@ -543,14 +576,15 @@ def plan(asked: Prompts, settings: Settings, tick: Callable[[int], None] = lambd
         estimate, few = estimates.of_files(book, draft, files)
     count, size = sum(cut.lines for cut in cuts), sum(cut.size for cut in cuts)
     free = where.id.startswith("sandbox:")
-    given = {**(settings.options or {}), "window": settings.window}
+    given = dict(settings.options or {})
+    said = [f"{key} {value!r}" for key, value in given.items()]
     return Plan(
         prompts=count,
         bytes=size,
         shards=len(cuts),
         tokens=estimate.prompt_tokens,
         first=_as_text(first),
-        settings=", ".join(f"{key} {value!r}" for key, value in given.items()),
+        settings=", ".join([*said, _DIRECT if settings.now else f"window {settings.window!r}"]),
         model=_model(asked, settings),
         place=place,
         reused=reused,
@@ -571,7 +605,8 @@ def _first(cuts: list[shards.Cut]) -> wire.Request:
 
 def _unanswered(job: Job, folder: Path) -> list[shards.Cut]:
     """What a re-run of this job sends: the rows that ended without an answer, cut once more."""
-    if not runs.at_rest(job.job_id) or not runs.some_unanswered(job.job_id):
+    half_way = job.job_id in runs.left_half_way()
+    if not half_way and not (runs.at_rest(job.job_id) and runs.some_unanswered(job.job_id)):
         return []
     folder.mkdir()
     rows = runs.read(job)

@@ -11,6 +11,10 @@
     cut, uploading, uploaded ─cancel─▶ cancelled      nothing of it became a batch
     anything before `creating` ─▶ withdrawn     other jobs have asked meanwhile; what is left is a new shard
 
+    direct ─ask─▶ collected     in place of `cut` where each prompt is asked by itself (`--now`); what came
+                                so far is in the shard's result file, which grows: see `now`
+    anything before `creating` ─▶ direct, and `direct` of which nothing came ─▶ cut      `runs.turn`
+
 A state is on the ledger before the call it announces (`uploading`, `creating`), and the fact after it, so
 `next_step` decides from the ledger alone: a first run, a re-run and a run after a crash are one path.
 """
@@ -25,8 +29,9 @@ from typing import Literal
 
 from groq_magic.costs import Cost, Estimate
 
-Step = Literal["upload", "create", "watch", "collect", "search", "rest"]
+Step = Literal["upload", "create", "watch", "collect", "search", "ask", "rest"]
 
+NOW = "now"  # in the place of a job's window: through the ordinary endpoint, prompt by prompt
 SEVERAL_MODELS = "several models"  # in the place of a model's name
 NAMELESS = "batch"  # what a batch goes by that was given no name
 
@@ -61,6 +66,11 @@ class Job:
     cancel_requested_at: float | None = None
     stopped: str | None = None
 
+    @property
+    def unsent(self) -> str:
+        """The state of a shard of which nothing was sent."""
+        return "direct" if self.window == NOW else "cut"
+
 
 @dataclass(frozen=True)
 class Shard:
@@ -94,6 +104,11 @@ class Shard:
     key_fingerprint: str | None = None  # of the key that asked for the batch; None: the job's
     form: str = ""  # see `shards.Cut`
 
+    @property
+    def direct(self) -> bool:
+        """Whether its prompts are, or were, asked one by one."""
+        return self.state == "direct" or (self.state == "collected" and self.batch_id is None)
+
 
 @dataclass(frozen=True)
 class Loan:
@@ -119,6 +134,7 @@ _STEPS: dict[str, Step] = {
     "creating": "search",  # begun and not answered: it may be running at Groq
     "created": "watch",
     "ended": "collect",
+    "direct": "ask",
     "unsure": "rest",
     "refused": "rest",  # see `in_a_later_run`
     "collected": "rest",
@@ -159,8 +175,9 @@ class Snapshot:
     `phase` is "sending", "at_groq", "collecting", "done" or "not_sent". `status` is Groq's word for the
     batches taken together; `counts` covers every answer status, and its values sum to `prompts`.
     `served` is how many rows the service says it has done that are not here yet; `again_done` the same of the
-    rows that are asked `again`. `repeats` ask what another row asks; `shared` have its answer. `labels` are
-    those of a schema, at the end, each with how often it was given.
+    rows that are asked `again`. `repeats` ask what another row asks; `shared` have its answer. `direct` says
+    that prompts are (at the end: were) asked one by one, and `pace` what the limits mean for those left.
+    `labels` are those of a schema, at the end, each with how often it was given.
 
     `estimate` is of the whole while it runs, `cost` what it has come to at the end (in a sandbox, at Groq);
     None where that cannot be told. Of it, in USD, `usd_now` is for what the job itself sends, and `usd_again`
@@ -202,6 +219,8 @@ class Snapshot:
     go_on: str = ""
     notes: tuple[str, ...] = ()
     labels: tuple[tuple[str, int], ...] = ()
+    direct: bool = False
+    pace: str = ""
     problems: tuple[Problem, ...] = ()
     first_prompt: str = ""
     first_answers: tuple[tuple[int, str, str], ...] = ()
@@ -266,7 +285,7 @@ def phase(job: Job, shards: Sequence[Shard], settled: Container[int], lent: bool
     steps = {next_step(shard) for shard in shards if shard.number not in settled}
     if not steps:
         return "at_groq" if lent else "done"
-    if steps & {"upload", "create", "search"}:
+    if steps & {"upload", "create", "search", "ask"}:
         return "sending"
     return "at_groq" if "watch" in steps else "collecting"
 

@@ -9,7 +9,8 @@ for the owner alone.
     HOME/ledger.sqlite                        (.unreadable-WHEN beside it: one that was damaged)
     HOME/jobs/JOB/shard-0000.jsonl            what was sent
     HOME/jobs/JOB/skipped.jsonl               which rows were not, if any
-    HOME/jobs/JOB/shard-0000.output.jsonl     what came back (.error.jsonl beside it)
+    HOME/jobs/JOB/shard-0000.output.jsonl     what came back (.error.jsonl beside it); of prompts that are
+                                              asked one by one, what came so far: it grows
     HOME/jobs/JOB/lock                        held by the process that drives the job
     HOME/submitting.lock                      held while a submission is put down
     HOME/sandbox/…                            the stores of in-process sandboxes
@@ -217,13 +218,18 @@ class Ledger:
         return self.folder(job_id) / f"shard-{number:04}.jsonl"
 
     def result_path(self, job_id: str, number: int, kind: str) -> Path:
-        """Where the `output` or `error` file of a shard lies once it is here whole."""
+        """Where the `output` or `error` file of a shard lies once it is here whole; or grows, see `now`."""
         return self.folder(job_id) / f"shard-{number:04}.{kind}.jsonl"
 
     def results(self, job_id: str, number: int) -> list[Path]:
         """The result files of a shard that are here."""
         paths = [self.result_path(job_id, number, kind) for kind in ("output", "error")]
         return [path for path in paths if path.exists()]
+
+    def came(self, job_id: str) -> bool:
+        """Whether anything came back for a job."""
+        found = (path for shard in self.shards(job_id) for path in self.results(job_id, shard.number))
+        return any(path.stat().st_size for path in found)
 
     def skipped(self, job_id: str) -> list[SkippedRow]:
         """The rows of a job that were never to be sent."""
@@ -298,7 +304,7 @@ class Ledger:
                 return same
             _insert(db, "jobs", {key: getattr(job, key) for key in _JOB})
             for cut in cuts:
-                _put(db, job.job_id, cut)
+                _put(db, job.job_id, cut, job.unsent)
             _update(db, "shards", dict(sent or {}), "job_id=?", (job.job_id,))
             for loan in loans:
                 _lend(db, job.job_id, loan)
@@ -319,10 +325,6 @@ class Ledger:
     def jobs(self) -> list[Job]:
         """Every job, oldest first."""
         return self._jobs("1", ())
-
-    def forms(self, job_id: str) -> set[str]:
-        """What is known of the requests of a job's shards: see `shards.Cut`."""
-        return {form for (form,) in self._rows("SELECT form FROM shards WHERE job_id=?", (job_id,))}
 
     def update_job(self, job_id: str, **facts: object) -> None:
         """Writes facts about a job down."""
@@ -411,6 +413,7 @@ class Ledger:
         Raises LedgerError, and changes nothing, where one of them has been sent meanwhile.
         """
         with self._transaction() as db:
+            unsent = self.job(job_id).unsent
             states = {shard.number: shard.state for shard in self.shards(job_id)}
             if any(states[cut.number] not in NEVER_SENT for cut in old):
                 raise LedgerError("Another process is sending these prompts now: run the cell again.")
@@ -424,9 +427,24 @@ class Ledger:
                 _update(db, "shards", facts, "job_id=? AND number=?", (job_id, cut.number))
             for cut in new:
                 cut.path.rename(self.shard_path(job_id, cut.number))
-                _put(db, job_id, cut)
+                _put(db, job_id, cut, unsent)
             for loan in loans:
                 _lend(db, job_id, loan)
+
+    def turn(self, job_id: str, window: str, numbers: Sequence[int]) -> None:
+        """Has a job go another way: these shards begin with it, of which nothing was sent or came."""
+        for path in (path for number in numbers for path in self.results(job_id, number)):
+            path.unlink()  # begun and empty: it would count as what the batch gave
+        with self._transaction() as db:
+            _update(db, "jobs", {"window": window, "stopped": None}, "job_id=?", (job_id,))
+            state = self.job(job_id).unsent
+            for number in numbers:
+                facts: dict[str, object] = {"state": state, "file_id": None, "reason": None}
+                _update(db, "shards", facts, "job_id=? AND number=?", (job_id, number))
+
+    def asking(self) -> list[str]:
+        """The jobs of which prompts are being asked one by one, or were left to be."""
+        return [job_id for (job_id,) in self._rows("SELECT DISTINCT job_id FROM shards WHERE state='direct'")]
 
     # --- loans --------------------------------------------------------------------------------------
 
@@ -520,11 +538,11 @@ class Ledger:
         return [Named(name, self.job(job_id), at) for name, job_id, at in found]
 
 
-def _put(db: sqlite3.Connection, job_id: str, cut: Cut) -> None:
+def _put(db: sqlite3.Connection, job_id: str, cut: Cut, state: str) -> None:
     facts = {
         "job_id": job_id,
         "number": cut.number,
-        "state": "cut",
+        "state": state,
         "first_row": cut.first_row,
         "lines": cut.lines,
         "size": cut.size,

@@ -205,15 +205,15 @@ def _of_job(job: Job, shards: list[Shard], here: Mapping[str, str], status: str)
         status=status,
         created_at=job.created_at,
         place=keys.badge(job.service, job.base_url),
-        cost=_cost(job, asked, answered),
+        cost=_cost(job, asked, answered, one_by_one=any(shard.direct for shard in shards)),
         take_up=f"%groq attach {take_up}",
     )
 
 
-def _cost(job: Job, asked: int, answered: int) -> float | None:
+def _cost(job: Job, asked: int, answered: int, *, one_by_one: bool) -> float | None:
     if job.service.startswith("sandbox:"):
         return 0.0
-    return prices.cost(job.model, asked, answered, batch=job.window != "now") if asked else None
+    return prices.cost(job.model, asked, answered, batch=not one_by_one) if asked else None
 
 
 def _of_service(batch: Batch, place: str) -> Entry:

@@ -19,7 +19,7 @@ from typing import Any, ClassVar, TypeVar
 import filelock
 import tenacity
 
-from groq_magic import download, orphans, policy
+from groq_magic import download, now, orphans, policy
 from groq_magic import job as jobs
 from groq_magic.answers import Lent, Rows
 from groq_magic.answers.reading import CANCELLED, MISSING
@@ -77,6 +77,7 @@ class Run:
         self._signals = 0  # how often somebody wanted things done at once
         self._leaving = False
         self._uploads = asyncio.Semaphore(UPLOADS_AT_ONCE)
+        self._asking, self._pace = asyncio.Lock(), now.Pace()
         self._driving = False
         self._late: dict[int, float] = {}
         self._files: asyncio.Task[list[File]] | None = None
@@ -128,7 +129,7 @@ class Run:
                 await self._carry(shard.number)  # what is here is read with any key, and with none
             self._api, self._poller = self._connect()
         self.view.changed()
-        if any(jobs.next_step(shard) in ("upload", "create") for shard in shards):
+        if any(jobs.next_step(shard) in ("upload", "create", "ask") for shard in shards):
             await self._check_model()
         ends = await asyncio.gather(*(self._carry(shard.number) for shard in shards), return_exceptions=True)
         for broken in ends:
@@ -310,7 +311,8 @@ class Run:
             if self._another_key_made(shard):  # the list proves something only if it is of the same account
                 await self._again(lambda api: api.file_size(shard.file_id or ""), despite_cancel=True)
             if surely_at is not None and time.monotonic() >= surely_at:
-                self._note(shard, state="uploaded")
+                asks = self._job.window == jobs.NOW
+                self._note(shard, state="direct" if asks else "uploaded")
                 return
             surely_at = surely_at or time.monotonic() + SURE_AFTER_S
             await self._pause(max(0.0, surely_at - time.monotonic()))
@@ -326,12 +328,41 @@ class Run:
                 await self._cancel_batch(other.id)
         self._note(shard, state="created", **policy.facts(batch), created_at=batch.created_at or time.time())
 
+    async def _ask(self, shard: Shard) -> None:
+        """Asks what is not asked yet, prompt by prompt; one shard after the other."""
+        async with self._asking:
+            if self._leaving:
+                return
+            begun_at = shard.created_at or time.time()
+            self._note(shard, key_fingerprint=self._key, created_at=begun_at, status="in_progress")
+            asking = now.Asking(
+                shard.number,
+                self.rows,
+                self._ledger.shard_path(self.job_id, shard.number),
+                self._ledger.result_path(self.job_id, shard.number, "output"),
+                self._pace,
+                now.Means(
+                    chat=self._connected().chat,
+                    pause=lambda seconds: self._pause(seconds),
+                    over=lambda: self._leaving or self._cancelling,
+                    note=lambda completed, failed: self._note(shard, completed=completed, failed=failed),
+                    trouble=lambda exc: self.view.trouble(exc) if exc else self.view.no_trouble(),
+                ),
+            )
+            await asking.run()
+        if self._cancelling:
+            self._note(shard, state="collected", status="cancelled", ended_at=time.time())
+        elif not self._leaving:
+            why = asking.unanswered or None
+            self._note(shard, state="collected", status="completed", ended_at=time.time(), reason=why)
+
     _STEPS: ClassVar[dict[jobs.Step, Callable[[Run, Shard], Awaitable[None]]]] = {
         "upload": _upload,
         "create": _create,
         "watch": _watch,
         "collect": _collect,
         "search": _search,
+        "ask": _ask,
     }
 
     async def _take_in(self, shard: Shard) -> None:
@@ -453,12 +484,14 @@ class Run:
 
     def _give_up(self, shard: Shard, exc: Refused) -> None:
         """A refusal that trying again cannot mend: what was sent stays as it is, the rest is not sent."""
-        said = self._advice(exc, shard)
-        if jobs.next_step(self._shard(shard.number)) in ("upload", "create"):
+        said, step = self._advice(exc, shard), jobs.next_step(shard)
+        if step in ("upload", "create"):
             self._ledger.update_shard(shard, state="refused", reason=exc.message)
-            if all(jobs.next_step(other) == "rest" for other in self._ledger.shards(self.job_id)):
-                self._not_sent(said)
         self._settle(shard, MISSING, exc.code or f"http_{exc.status}", said)
+        if step in ("upload", "create", "ask"):
+            shards = self._ledger.shards(self.job_id)
+            if all(jobs.next_step(other) == "rest" or other.number in self.rows.settled for other in shards):
+                self._not_sent(said)
         self.view.changed()
 
     def _stop(self, exc: Exception) -> None:
@@ -479,7 +512,8 @@ class Run:
     def _not_sent(self, said: str) -> None:
         """If nothing of the job has reached the service, the job as a whole is not sent."""
         shards = self._ledger.shards(self.job_id)
-        if not self.rows.lent and not any(shard.batch_id or shard.state == "unsure" for shard in shards):
+        some = any(shard.batch_id or shard.state == "unsure" for shard in shards)
+        if not self.rows.lent and not some and not self._ledger.came(self.job_id):
             self._ledger.update_job(self.job_id, stopped=said)
             self.rows.not_sent = said
 

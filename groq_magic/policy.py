@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import random
 from typing import Literal
 
 import tenacity
 
 from groq_magic import job as jobs
 from groq_magic.answers.reading import CANCELLED, EXPIRED, FAILED, MISSING, Held
-from groq_magic.errors import NoReply, Refused
+from groq_magic.errors import ApiError, NoReply, Refused
 from groq_magic.job import Job, Shard
 from groq_magic.keys import Service
 from groq_magic.wire import Batch
@@ -70,6 +71,10 @@ def ending(shard: Shard) -> tuple[int, str, str]:
     """Status, code and reason of the rows of a resting shard of which no line came."""
     if shard.state == "cancelled":
         return CANCELLED, "not_sent", shard.reason or "Cancelled before it was sent."
+    if shard.direct:
+        if shard.status == "cancelled":
+            return CANCELLED, "not_sent", "Cancelled before it was asked."
+        return MISSING, "no_reply", shard.reason or "It was not asked yet."
     word = "unsure" if shard.state == "unsure" else shard.status or ""
     status, code, said = _NO_LINE.get(word, _NO_LINE["completed"])
     if shard.reason and word == "failed":
@@ -103,6 +108,27 @@ def passing(exc: BaseException) -> bool:
     )
 
 
+def of_a_prompt(exc: ApiError) -> Literal["unasked", "again", "limited", "failed", "refused"]:
+    """What an error means for a prompt that was asked by itself.
+
+    It never left; it may be asked again, a few times; all have to wait; it has failed as it would in a batch;
+    or no other would fare better. https://console.groq.com/docs/errors
+    """
+    if not isinstance(exc, Refused):
+        return "again" if getattr(exc, "maybe_done", True) else "unasked"
+    if exc.status == 429:
+        return "limited"
+    if exc.status in (408, 409, 498, 499) or exc.status >= 500:
+        return "again"
+    own = exc.status in (400, 413, 415, 422, 424) or exc.code == "model_not_found"
+    return "failed" if own else "refused"
+
+
+def pause_s(failures: int) -> float:
+    """How long to wait after so many failures: 1 s, doubling to a minute, jittered by 10 %."""
+    return min(60.0, 2.0 ** min(failures - 1, 6)) * (0.9 + 0.2 * random.random())
+
+
 def error(state: tenacity.RetryCallState) -> BaseException | None:
     """What went wrong in the last attempt."""
     return state.outcome.exception() if state.outcome else None
@@ -121,15 +147,16 @@ def advice(exc: Refused, job: Job, service: Service, shard: Shard | None = None)
     if exc.code == "not_available_for_plan":
         said = (
             f"The {key} works for chat, but its plan has no Batch API (Groq's Developer plan has: "
-            f"https://console.groq.com/settings/billing).{there} With that plan, or another key, run the "
-            "cell again; %groq sandbox tries it out without Groq."
+            f"https://console.groq.com/settings/billing).{there} With --now each prompt is asked by itself, "
+            "at on-demand price. With that plan, or another key, run the cell again; %groq sandbox tries it "
+            "out without Groq."
         )
     elif exc.status == 401:
         whose = "another key of its account" if there else "another key"
         said = f"{place} does not accept the {key}.{there} Set {whose} and run the cell again."
     elif exc.status == 403:
         said = f"{place} does not allow this to the {key}.{there} With one that may, run the cell again."
-    elif exc.status == 404 and shard and jobs.next_step(shard) not in ("upload", "create"):
+    elif exc.status == 404 and shard and jobs.next_step(shard) not in ("upload", "create", "ask"):
         maker, mine = made_with(job, shard), service.key_fingerprint
         what = shard.batch_id or "the file of these prompts"
         if maker == mine:
@@ -155,4 +182,6 @@ def stays(shard: Shard | None) -> str:
         return f" {shard.batch_id} runs on, and nothing is lost."
     if shard and step == "collect":
         return f" {shard.batch_id} has ended, and its answers are kept there."
+    if shard and step == "ask" and shard.completed + shard.failed:
+        return " What was answered is here."
     return " Whether there is a batch is not known yet, and none is made twice." if step == "search" else ""

@@ -7,7 +7,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from functools import cache
@@ -17,13 +17,13 @@ import filelock
 from groq_magic import api, ledger, loop, policy, reuse, schema, shards, wire
 from groq_magic.answers import Lent, Repeated, Rows, Source
 from groq_magic.costs import Rate
-from groq_magic.job import NAMELESS, SEVERAL_MODELS, Job, Loan, Shard, Snapshot
+from groq_magic.job import NAMELESS, NOW, SEVERAL_MODELS, Job, Loan, Shard, Snapshot
 from groq_magic.keys import Service
 from groq_magic.ledger import new_job_id
 from groq_magic.pipeline import Run
 from groq_magic.polling import Poller
 from groq_magic.schema import Schema
-from groq_magic.shards import SEVERAL
+from groq_magic.shards import SEVERAL, Cut
 from groq_magic.view import View
 
 _connections: dict[Service, tuple[api.Groq, Poller]] = {}
@@ -57,16 +57,16 @@ def some_unanswered(job_id: str) -> bool:
     return any(shard.unanswered for each in family(job_id) for shard in ledger.current().shards(each))
 
 
-def unanswered() -> Callable[[str], Container[int]]:
+def unanswered(half_way: Container[str] = ()) -> Callable[[str], Container[int]]:
     """Tells which rows of a job ended as expired or missing, once nothing more will come of it.
 
-    What is read for that is read once.
+    Of those left `half_way` it tells what was not asked. What is read for that is read once.
     """
     known: dict[str, Rows] = {}
 
     @cache
     def of(job_id: str) -> Container[int]:
-        if not some_unanswered(job_id) or not at_rest(job_id):
+        if job_id not in half_way and not (some_unanswered(job_id) and at_rest(job_id)):
             return ()
         return frozenset(read(ledger.current().job(job_id), known).unanswered())
 
@@ -163,7 +163,7 @@ def _rows(job: Job, loans: list[Loan], lenders: list[Rows]) -> Rows:
         skipped={each.row: (each.missing, each.id or "") for each in book.skipped(job.job_id)},
         rate=Rate(
             "" if job.model == SEVERAL_MODELS else job.model,
-            batch=job.window != "now",
+            batch=job.window != NOW,
             free=job.service.startswith("sandbox:"),
         ),
     )
@@ -174,7 +174,7 @@ def _rows(job: Job, loans: list[Loan], lenders: list[Rows]) -> Rows:
 
 def _schema(job: Job, sources: list[Source], loans: list[Loan], lenders: list[Rows]) -> Schema | None:
     """What the replies are to fit, as the requests say; those of request lines may each say another thing."""
-    if SEVERAL in ledger.current().forms(job.job_id):
+    if SEVERAL in {shard.form for shard in ledger.current().shards(job.job_id)}:
         return None
     for source in sources:
         with suppress(OSError, ValueError), source.path.open("rb") as file:
@@ -197,8 +197,8 @@ def _complete(found: list[Shard]) -> bool:
 
 def driven(job_id: str) -> bool:
     """Whether a process carries this job now, or put it down a moment ago and is about to."""
-    job = ledger.current().job(job_id)
-    young = time.time() - job.created_at < _ABOUT_TO_S
+    job, run = ledger.current().job(job_id), _runs.get(job_id)
+    young = time.time() - job.created_at < _ABOUT_TO_S and not (run is not None and run.begun)
     return (young and not job.stopped and not job.cancel_requested_at) or locked(job_id)
 
 
@@ -214,6 +214,102 @@ def locked(job_id: str) -> bool:
         return True
     lock.release()
     return False
+
+
+# --- asked one by one -----------------------------------------------------------------------------------
+
+
+def left_half_way() -> set[str]:
+    """The jobs whose prompts were being asked one by one when whoever did so ended."""
+    return {job_id for job_id in ledger.current().asking() if not driven(job_id)}
+
+
+def ended(job_id: str) -> bool:
+    """Has a job that was left half-way end where it is: what it has not asked counts as unanswered.
+
+    False where somebody goes on with it meanwhile.
+    """
+    book = ledger.current()
+    lock = filelock.FileLock(book.lock_path(job_id), blocking=False)
+    with suppress(filelock.Timeout), lock:
+        rows = read(book.job(job_id))
+        for shard in book.shards(job_id):
+            if shard.state == "direct":
+                book.update_shard(shard, **_as_it_is(rows, shard))
+        return True
+    return False
+
+
+def _as_it_is(rows: Rows, shard: Shard) -> dict[str, object]:
+    """The facts of a shard that is asked about no more."""
+    mine = rows.rows_of(shard.number)
+    completed, failed = rows.here(shard.number)
+    return {
+        "state": "collected",
+        "status": "completed",
+        "ended_at": time.time(),
+        "reason": "It was left before this prompt was asked: run the cell again.",
+        "completed": completed,
+        "failed": failed,
+        "unanswered": len(rows.unanswered(mine)),
+        "prompt_tokens": sum(rows.prompt_tokens[row] for row in mine),
+        "completion_tokens": sum(rows.completion_tokens[row] for row in mine),
+    }
+
+
+def turn(job: Job, window: str) -> None:
+    """Has what is not asked of a job, and of retries for it, go this way, where nobody carries it.
+
+    To be asked one by one are the files that were never sent. The other way, a job of which nothing came is
+    sent as if it had never been begun, and any other ends where it is: what is left can be asked again.
+    """
+    for job_id in family(job.job_id):
+        if window != NOW:
+            _turn_back(job_id, window)
+        elif job_id == job.job_id or ledger.current().job(job_id).origin == "retry":
+            _turn_to_now(job_id)
+
+
+def _turn_to_now(job_id: str) -> None:
+    book = ledger.current()
+    if not book.never_sent(job_id) or locked(job_id):
+        return
+    _reconsidered(book.job(job_id))
+    lock = filelock.FileLock(book.lock_path(job_id), blocking=False)
+    with suppress(filelock.Timeout), lock:
+        book.turn(job_id, NOW, [cut.number for cut in book.never_sent(job_id)])
+
+
+def _turn_back(job_id: str, window: str) -> None:
+    book = ledger.current()
+    if job_id not in left_half_way():
+        return
+    if book.came(job_id):
+        ended(job_id)
+        return
+    lock = filelock.FileLock(book.lock_path(job_id), blocking=False)
+    with suppress(filelock.Timeout), lock:
+        book.turn(job_id, window, [each.number for each in book.shards(job_id) if each.state == "direct"])
+
+
+def known(
+    job: Job,
+    cuts: Sequence[Cut],
+    repeated: Loan | None = None,
+    but: Container[str] = (),
+    *,
+    look: bool = False,
+) -> list[Loan]:
+    """What other jobs have of a submission that was cut, see `reuse.find`.
+
+    One that was left half-way lends what it has and is ended, so that nobody asks the rest of it for this;
+    a mere `look` changes nothing.
+    """
+    while True:
+        half_way = left_half_way()
+        loans = reuse.find(job, cuts, ledger.current(), driven, unanswered(half_way), repeated, but)
+        if look or all(ended(loan.lender) for loan in loans if loan.lender in half_way):
+            return loans
 
 
 # --- carrying -------------------------------------------------------------------------------------------
@@ -262,7 +358,7 @@ def _reconsidered(job: Job) -> bool:
         return False
     lock = filelock.FileLock(book.lock_path(job.job_id), blocking=False)
     with suppress(filelock.Timeout), lock, book.submitting():
-        if loans := reuse.find(job, cuts, book, driven, unanswered(), but=borrowers(job.job_id)):
+        if loans := known(job, cuts, but=borrowers(job.job_id)):
             with book.cutting(new_job_id()) as folder:
                 begin = len(book.shards(job.job_id))
                 left = reuse.unlent(cuts, loans, folder, shards.MAX_LINES, begin)

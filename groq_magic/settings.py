@@ -25,6 +25,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "take": (1.0, math.inf),
     "samples": (1.0, math.inf),
     "max_cost": (0.0, math.inf),
+    "try": (1.0, math.inf),
 }
 # https://console.groq.com/docs/reasoning: of the gpt-oss family; other words go through `extra`
 EFFORTS = ("low", "medium", "high")
@@ -42,7 +43,10 @@ WINDOWS = ("24h", "7d")  # those with evidence: https://console.groq.com/docs/ba
 
 @dataclass(frozen=True)
 class Settings:
-    """What the prompts are asked with. `options` go into every body as they are."""
+    """What the prompts are asked with. `options` go into every body as they are.
+
+    `now` asks each prompt by itself through the ordinary endpoint, for which there is no `window`.
+    """
 
     model: str = DEFAULT_MODEL
     window: str = "24h"
@@ -53,12 +57,15 @@ class Settings:
     unique: bool = False
     schema: Schema | None = None
     limit: Limit = DEFAULT_LIMIT
+    now: bool = False
 
     def __post_init__(self) -> None:
         """Raises InputError where something is none of what Groq or the ledger takes."""
         object.__setattr__(self, "model", checked_model(self.model))  # it is frozen for everybody else
         if self.window not in WINDOWS:
             raise InputError(f"window is {self.window!r}; Groq takes {' or '.join(WINDOWS)}.")
+        if self.now and self.window != WINDOWS[0]:
+            raise InputError("now asks at once and has no window: leave one of them out.")
         for name, value in (("take", self.take), ("samples", self.samples)):
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
                 raise InputError(f"{name} is {value!r}; it is a whole number from 1.")

@@ -97,6 +97,9 @@ class View:
             if rows.not_sent is not None
             else jobs.phase(job, shards, rows.settled, lent=bool(rows.waiting))
         )
+        asked_for = self._awaited() if rows.waiting else []
+        if phase in ("at_groq", "collecting") and any(shard.state == "direct" for shard in asked_for):
+            phase = "sending"  # it is asked one by one for us
         done = phase in ("done", "not_sent")
         served, served_failed = self._served(shards)
         ends = [shard.ended_at for shard in shards if shard.ended_at]
@@ -120,7 +123,9 @@ class View:
             ended_at=max(ends) if done and ends else None,
             expires_at=min(expiries) if expiries else None,
             batch_ids=tuple(shard.batch_id for shard in shards if shard.batch_id),
-            window=job.window,
+            window="completion" if job.window == jobs.NOW else job.window,
+            direct=any(shard.direct for shard in (*shards, *asked_for)),
+            pace=self._pace() if phase == "sending" else "",
             cancelling=job.cancel_requested_at is not None,
             trouble=None if done else self._trouble_text(),
             stopped=rows.not_sent or job.stopped,
@@ -176,10 +181,16 @@ class View:
         answered = failed = 0
         for shard in shards:
             if shard.number not in self._rows.settled:
-                here = self._rows.here(shard.number) if shard.state == "collected" else (0, 0)
+                here_too = shard.state in ("collected", "direct")
+                here = self._rows.here(shard.number) if here_too else (0, 0)
                 answered += max(0, shard.completed - here[0])
                 failed += max(0, shard.failed - here[1])
         return answered, failed
+
+    def _pace(self) -> str:
+        """How long it takes to ask the rest one by one, here or for us."""
+        lenders = [self._rows.lent[place].lender for place in sorted(self._rows.waiting)]
+        return next((rows.pace for rows in (self._rows, *lenders) if rows.pace), "")
 
     def _status(self, shards: list[Shard], phase: str) -> str:
         """One word for all batches that rows come from, those of other jobs too."""

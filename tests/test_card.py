@@ -64,6 +64,12 @@ ABOUT = Estimate(0.23, 0.15, 0.4, 0.46, answer_tokens=350)
 KNOWN = replace(ABOUT, answer_tokens=212, seen=1_204, same_options=True)
 PRICELESS = Estimate(priced=False, unpriced=("llama-9",))
 SANDBOX = {"sandbox": True, "badge": "SANDBOX: not a model"}
+ASKING = replace(
+    SENDING,
+    direct=True,
+    counts={"ok": 400, "pending": 600},
+    pace="At the limits seen (250,000 tokens a minute) the other 600 take about 4 min.",
+)
 PROBLEMS = (
     Problem("json_validate_failed", "Failed to validate JSON.", 2, 7),
     Problem("no_reply", "The batch completed without a reply to this prompt.", 1, 12),
@@ -76,6 +82,35 @@ STATES: list[tuple[str, Snapshot, list[str]]] = [
         "sending files",
         replace(SENDING, shards=3, shards_sent=1),
         ["1,000 prompts, 3 files", "1 of 3 files are sent."],
+    ),
+    (
+        "asking one by one",
+        ASKING,
+        [
+            "Asking now: keep this kernel. On-demand price, twice the batch price. At the limits seen "
+            "(250,000 tokens a minute) the other 600 take about 4 min.",
+            "400 answered 600 left",
+        ],
+    ),
+    (
+        "asking one by one, of limits unknown",
+        replace(ASKING, pace="", reused=990, reused_from=AT - 86_400),
+        ["keep this kernel. On-demand price, twice the batch price. 990 of them were asked for on"],
+    ),
+    (
+        "asking the sandbox",
+        replace(ASKING, sandbox=True, badge="SANDBOX: not a model"),
+        ["SANDBOX: not a model", "Asking now: keep this kernel. On-demand price, twice the batch price."],
+    ),
+    (
+        "asked one by one",
+        replace(DONE, direct=True, batch_ids=()),
+        ["✓ completed", "On-demand price, twice the batch price.", "all of them: answers.to_pandas()"],
+    ),
+    (
+        "asked one by one, cancelled",
+        replace(DONE, direct=True, batch_ids=(), status="cancelled", counts={"ok": 400, "cancelled": 600}),
+        ["What was answered until then is here. On-demand price, twice the batch price.", "600 cancelled"],
     ),
     ("validating", replace(RUNNING, status="validating"), ["● validating", "Groq is checking the file."]),
     (
@@ -286,6 +321,7 @@ def hostile(snapshot: Snapshot) -> Snapshot:
         window=HOSTILE,
         trouble=None if snapshot.trouble is None else HOSTILE,
         stopped=None if snapshot.stopped is None else HOSTILE,
+        pace=HOSTILE if snapshot.pace else "",
         problems=(Problem(HOSTILE, HOSTILE, 1, 0),) * 7,
         estimate=None if snapshot.estimate is None else replace(snapshot.estimate, unpriced=(HOSTILE,)),
         unpriced=(HOSTILE,) if snapshot.unpriced else (),

@@ -31,6 +31,7 @@ STEPS = {
     "uploaded": "create",
     "creating": "search",
     "created": "watch",
+    "direct": "ask",
     "ended": "collect",
     "unsure": "rest",
     "withdrawn": "rest",
@@ -58,6 +59,8 @@ def test_no_state_is_without_a_step_and_none_is_untested() -> None:
         (JOB, ["uploading", "created"], set(), "sending"),
         (JOB, ["uploaded", "collected"], {1}, "sending"),
         (JOB, ["creating"], set(), "sending"),
+        (JOB, ["direct", "collected"], {1}, "sending"),
+        (JOB, ["direct", "collected"], {0, 1}, "done"),
         (JOB, ["created", "created"], set(), "at_groq"),
         (JOB, ["created", "ended"], set(), "at_groq"),
         (JOB, ["created", "collected"], {1}, "at_groq"),
@@ -77,6 +80,30 @@ def test_the_phase_follows_from_the_shards(
     """The shard that is furthest behind decides, and the end is where all rows have theirs."""
     shards = [shard(state, number=number) for number, state in enumerate(states)]
     assert jobs.phase(job, shards, settled) == phase
+
+
+@pytest.mark.parametrize(
+    ("state", "batch_id", "direct"),
+    [
+        ("direct", None, True),
+        ("collected", None, True),
+        ("collected", "batch_1", False),
+        ("created", "batch_1", False),
+        ("cut", None, False),
+        ("cancelled", None, False),
+        ("withdrawn", None, False),
+    ],
+)
+def test_what_was_asked_one_by_one_is_known_by_its_shard(
+    state: str, batch_id: str | None, direct: bool
+) -> None:
+    """A shard that is asked, or that has its answers without a batch, went through the ordinary endpoint."""
+    assert shard(state, batch_id=batch_id).direct is direct
+
+
+def test_a_job_begins_the_way_its_window_says() -> None:
+    """A job of `--now` has shards to be asked, every other one shards to be sent."""
+    assert (JOB.unsent, Job(**{**JOB.__dict__, "window": jobs.NOW}).unsent) == ("cut", "direct")
 
 
 def test_a_job_of_which_something_was_sent_is_not_unsent() -> None:
@@ -104,6 +131,7 @@ def test_a_job_of_which_something_was_sent_is_not_unsent() -> None:
         ("done", [shard("collected", "failed"), shard("unsure")], "unsure"),
         ("done", [shard("collected", "completed"), shard("cancelled")], "cancelled"),
         ("done", [shard("collected", "completed"), shard("refused")], "not collected"),
+        ("done", [shard("collected", "completed"), shard("direct", "in_progress")], "not collected"),
         ("done", [shard("created", "in_progress"), shard("collected", "completed")], "not collected"),
     ],
 )

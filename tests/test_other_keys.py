@@ -274,8 +274,8 @@ def test_a_plan_without_batches_is_said_before_anything_is_paid(restarted: bool,
         answers.wait(30)
     assert str(caught.value).startswith(
         "The key from GROQ_API_KEY works for chat, but its plan has no Batch API (Groq's Developer plan has: "
-        "https://console.groq.com/settings/billing). With that plan, or another key, run the cell again; "
-        "%groq sandbox tries it out without Groq. "
+        "https://console.groq.com/settings/billing). With --now each prompt is asked by itself, at on-demand "
+        "price. With that plan, or another key, run the cell again; %groq sandbox tries it out without Groq. "
     )
     assert f"Not sent. {caught.value} Nothing was paid." in card(answers)
     assert (groq.files(FREE), groq.count(CREATE)) == ([], 0)

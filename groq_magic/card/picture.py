@@ -17,6 +17,7 @@ from groq_magic.prices import money
 
 _SIGNS = {"completed": "✓", "sending": "▲", "not sent": "!", "failed": "!", "expired": "!", "cancelled": "■"}
 _IDS_SHOWN = 20
+_DIRECT = "On-demand price, twice the batch price."
 _TONES = {
     "completed": "ok",
     "not sent": "bad",
@@ -213,6 +214,8 @@ def _sentences(s: Snapshot) -> tuple[str, str]:
     reused = "".join(f" {said}" for said in (_reused(s), _repeats(s)) if said)
     if s.phase == "not_sent":
         return "Not sent.", f"{s.stopped or ''} Nothing was paid.".strip()
+    if s.direct and s.phase == "sending":
+        return "Asking now: keep this kernel.", " ".join(filter(None, (_DIRECT, s.pace))) + reused
     if s.phase == "sending":
         sent = f" {s.shards_sent:,} of {s.shards:,} files are sent." if s.shards > 1 else ""
         return "Sending: keep this kernel.", f"{s.meaning}{sent}{reused}"
@@ -221,7 +224,7 @@ def _sentences(s: Snapshot) -> tuple[str, str]:
         return f"{where}: you may close this.", f"{until}{s.meaning}{reused}"
     if s.phase == "collecting":
         return "Collecting the answers.", reused.strip()
-    return "", f"{s.meaning}{reused}".strip()
+    return "", " ".join(filter(None, (s.meaning, _DIRECT * s.direct, reused.strip())))
 
 
 def _reused(s: Snapshot) -> str:
