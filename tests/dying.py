@@ -8,7 +8,7 @@ import signal
 from collections.abc import Callable
 from typing import Any
 
-from groq_magic import api, shards
+from groq_magic import api, shards, wire
 from groq_magic.answers import Rows
 from groq_magic.ledger import Ledger
 
@@ -35,12 +35,22 @@ BOUNDARIES = {
     "before the parsing": (Rows, "collect", "before"),
     "after the parsing": (Rows, "collect", "after"),
 }
+# The same while prompts are asked one by one; a number is how often a call is met before.
+ASKING = {
+    "before the first prompt is asked": (api.Groq, "chat", "before"),
+    "between an answer and its arrival": (api.Groq, "chat", "reply"),
+    "after the first answer": (api.Groq, "chat", "after"),
+    "before an answer is kept": (wire, "result_line", 7),
+    "after the end is written down": (Ledger, "collected", "state"),
+}
 
 
 def die_at(boundary: str) -> None:
     """From now on this process dies when it comes to the boundary."""
-    owner, name, when = BOUNDARIES[boundary]
-    if when == "state":
+    owner, name, when = (BOUNDARIES | ASKING)[boundary]
+    if isinstance(when, int):
+        _after_calls(owner, name, when)
+    elif when == "state":
         _after_state(name)
     elif when == "reply":
         _before_reading(owner, name)
@@ -74,6 +84,18 @@ async def _then_die(done: Any) -> Any:
     found = await done
     _die()
     return found
+
+
+def _after_calls(owner: Any, name: str, times: int) -> None:
+    """Dies before one call more than so many."""
+    real, left = getattr(owner, name), iter(range(times))
+
+    def dying(*args: Any) -> Any:
+        if next(left, None) is None:
+            _die()
+        return real(*args)
+
+    setattr(owner, name, dying)
 
 
 def _after_state(state: str) -> None:

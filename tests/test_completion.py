@@ -826,3 +826,14 @@ def test_tab_works_in_a_kernel(kernel: Kernel) -> None:
     assert "rows" in kernel.complete("ro")[0]
     kernel.run("%unload_ext groq_magic")
     assert "--model" not in kernel.complete("%groq_batch answers --m")[0]
+
+
+def test_after_try_a_number_or_the_name_may_follow(notebook: Notebook) -> None:
+    """`--try` may stand without its number: Tab offers what a NAME's place offers, or numbers after @."""
+    notebook.ok("%groq_batch labels --from ['x'] --try 1 --plain")
+    notebook.ok("few = 5")
+    notebook.ok("%groq_batch labels --from ['y']")
+    assert notebook.offers("%groq_batch --try lab‸") == notebook.offers("%groq_batch lab‸") == ["labels"]
+    assert notebook.offers("%groq_batch --try @‸") == ["few"]
+    assert notebook.offers("%groq_batch --try lab --pla‸") == ["--plain"]
+    assert notebook.offers("%groq_batch --try 5 --pla‸") == ["--plain"]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.dying import BOUNDARIES
+from tests.dying import ASKING, BOUNDARIES
 from tests.kernel import Kernel
 from tests.sockets import batches, content, sandbox
 
@@ -64,3 +64,41 @@ def test_a_kernel_that_dies_costs_nothing(boundary: str, url: str, tmp_path: Pat
         texts = kernel.run("print(answers.wait(30).texts)")
         assert texts.stdout.strip() == repr([prompt.removeprefix("[[echo]]") for prompt in prompts])
     assert len(asked_for(url, f"<{boundary}>")) == len(prompts)
+
+
+AT_ONCE = 3
+NOTED = """
+from groq_magic import api, now
+now.AT_ONCE = {at_once}
+real = api.Groq.chat
+async def noted(self, body):
+    with open({log!r}, "ab") as file:
+        file.write(body + b"\\n")
+    return await real(self, body)
+api.Groq.chat = noted
+"""
+
+
+@pytest.mark.parametrize("boundary", ASKING)
+def test_a_kernel_that_dies_while_it_asks_pays_no_more_than_what_was_in_flight(
+    boundary: str, url: str, tmp_path: Path
+) -> None:
+    """The next kernel's same cell has every answer; only requests in flight at the kill are asked twice."""
+    prompts, log = [f"[[echo]]{n} <{boundary}>" for n in range(20)], tmp_path / "asked"
+    ready, cell = NOTED.format(at_once=AT_ONCE, log=str(log)), f"{CELL} --now"
+    with Kernel(sys.executable, tmp_path) as kernel:
+        started(kernel, url, prompts).run(ready)
+        kernel.run(f"from tests.dying import die_at; die_at({boundary!r})")
+        kernel.send(cell)
+        kernel.wait_until_dead()
+    killed_after = log.read_bytes().count(b"\n") if log.exists() else 0
+    with Kernel(sys.executable, tmp_path) as kernel:
+        started(kernel, url, prompts).run(ready)
+        done = kernel.run(cell)
+        assert done.status == "ok", done.outputs
+        texts = kernel.run("print(answers.wait(30).texts)")
+        assert texts.stdout.strip() == repr([prompt.removeprefix("[[echo]]") for prompt in prompts])
+    asked = log.read_bytes().splitlines()
+    assert len(set(asked)) == len(prompts)
+    assert len(prompts) <= len(asked) <= len(prompts) + min(AT_ONCE, killed_after)
+    assert asked_for(url, f"<{boundary}>") == []

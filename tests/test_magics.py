@@ -787,6 +787,105 @@ def test_unloading_leaves_a_batch_to_be_attached_to(notebook: Notebook) -> None:
     assert notebook.texts("going") == ["on"]
 
 
+# --- asked one by one -----------------------------------------------------------------------------------
+
+
+def test_now_fills_the_variable_without_a_batch(notebook: Notebook) -> None:
+    """`--now` binds NAME like any cell, and the card says at what price it asks."""
+    out = notebook.ok("%%groq_batch labels --now --wait\n[[echo]]a\n[[echo]]b")
+    assert notebook.texts("labels") == ["a", "b"]
+    assert notebook.variables["labels"].batch_ids == []
+    assert "On-demand price, twice the batch price." in out
+
+
+def test_try_asks_the_first_few_shows_them_and_binds_nothing(notebook: Notebook) -> None:
+    """`--try` shows the first answers and what they used; NAME and what the notebook has are untouched."""
+    notebook.ok("prompts = [f'[[echo]]said {n}' for n in range(10)]")
+    done = notebook.run("%groq_batch labels --from prompts --try")
+    assert (done.error, done.value) == (None, None)
+    assert "said 2" in done.out
+    assert "said 3" not in done.out
+    used = sum(job.prompts for job in ledger.current().jobs())
+    assert used == 3
+    assert re.search(
+        r"They used \d+ tokens at on-demand price; the full run reuses them. Nothing was bound.\n$", done.out
+    )
+    assert "labels" not in notebook.variables
+    assert client.named() == []
+    notebook.ok("%groq_batch labels --from prompts")
+    assert notebook.texts("labels") == [f"said {n}" for n in range(10)]
+    (shard,) = ledger.current().shards(notebook.variables["labels"].job_id)
+    assert shard.lines == 7
+
+
+def test_try_leaves_a_variable_alone(notebook: Notebook) -> None:
+    """What NAME holds stays there, and is not waited for or asked again."""
+    notebook.ok("%%groq_batch labels\n[[echo]]a")
+    before = notebook.variables["labels"]
+    notebook.ok("%%groq_batch labels --try 1\n[[echo]]b\n[[echo]]c")
+    assert notebook.variables["labels"] is before
+
+
+def test_try_takes_all_samples_ids_and_rows_of_a_template(notebook: Notebook) -> None:
+    """The first N prompts are those of the full run: with their samples, their ids and their template."""
+    notebook.variables["df"] = pd.DataFrame({"key": ["a", "b", "c"], "city": ["Rome", "Oslo", "Bern"]})
+    line = "--from df --id key --samples 2"
+    out = notebook.ok(f"%%groq_batch said {line} --try 2\n[[echo]]{{{{ city }}}}")
+    assert (out.count("Rome"), out.count("Oslo"), out.count("Bern")) == (4, 4, 0)
+    notebook.ok(f"%%groq_batch said {line}\n[[echo]]{{{{ city }}}}")
+    assert notebook.texts("said") == ["Rome", "Rome", "Oslo", "Oslo", "Bern", "Bern"]
+    assert notebook.variables["said"]["b~2"].text == "Oslo"
+    (shard,) = ledger.current().shards(notebook.variables["said"].job_id)
+    assert shard.lines == 2
+
+
+def test_try_says_that_it_used_the_source_up(notebook: Notebook) -> None:
+    """What can be read only once is to be made anew before the full run."""
+    out = notebook.ok("%groq_batch a --from (f'[[echo]]{n}' for n in range(5)) --try 2")
+    assert out.endswith("Nothing was bound. The source was read for this: make it anew.\n")
+
+
+def test_try_reads_no_further_than_it_asks(notebook: Notebook) -> None:
+    """A prompt behind the first N that cannot be sent is no reason not to show them."""
+    out = notebook.ok("%groq_batch a --from ['[[echo]]x', ' '] --try 1 --window 7d")
+    assert "x" in out
+    assert "empty prompt" in notebook.refusal("%groq_batch a --from ['[[echo]]x', ' ']")
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ("--now --window 7d", "--now asks at once, and has no --window: leave one of them out."),
+        ("--try --now", "--try asks only the first few, in place of --now: leave one of them out."),
+        (
+            "--dry-run --try 2",
+            "--try asks the first few, and nothing is asked with --dry-run: leave one of them out.",
+        ),
+    ],
+)
+def test_what_cannot_be_meant_together_is_refused(notebook: Notebook, options: str, said: str) -> None:
+    """Two options of which one makes the other meaningless are one line, and nothing is sent."""
+    assert notebook.refusal(f"%%groq_batch a {options}\nhi") == said
+
+
+def test_an_interrupt_of_a_try_says_what_goes_on(notebook: Notebook, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An interrupt while the first few are waited for is one line: they are asked all the same."""
+
+    def interrupted(self: Answers, timeout: float | None = None) -> Answers:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Answers, "wait", interrupted)
+        done = notebook.run("%%groq_batch a --try 1\n[[echo]]x\n[[echo]]y")
+    assert isinstance(done.error, KeyboardInterrupt)
+    assert (
+        "KeyboardInterrupt: only the waiting has stopped; the prompts are still asked, and the full run "
+        "reuses them."
+    ) in done.out
+    notebook.ok("%%groq_batch a\n[[echo]]x\n[[echo]]y")
+    assert notebook.texts("a") == ["x", "y"]
+
+
 # --- keys -----------------------------------------------------------------------------------------------
 
 

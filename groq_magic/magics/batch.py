@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import builtins
 import keyword
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any
+
+from IPython.display import display
 
 from groq_magic import client, costs, prompts
 from groq_magic.answers import Answers
@@ -22,6 +24,14 @@ if TYPE_CHECKING:
 
 DEFAULT_NAME = "answers"
 
+_USED_UP = " The source was read for this: make it anew."
+
+_NOT_TOGETHER = (
+    ("now", "window", "asks at once, and has no"),
+    ("try", "now", "asks only the first few, in place of"),
+    ("try", "dry_run", "asks the first few, and nothing is asked with"),
+)
+
 _WITH_FROM = {
     "id": "a cell's own prompts have no columns",
     "template": "without it the body is the prompts",
@@ -37,14 +47,16 @@ def run(magics: GroqMagics, line: str, cell: str | None) -> Answers | None:
     if given.get("help"):
         print(options.help_text())  # noqa: T201 (what was asked for)
         return None
+    _check_together(given)
     name = parsed.name or (DEFAULT_NAME if cell is not None else None)
     if name is not None:
         check_name(name, magics.ip.user_ns)
+    at_once = "now" in given or "try" in given  # with --try, a window is the full run's
     model = str(given.get("model", magics.model))
     schema = schema_of(given["schema"]) if "schema" in given else None
     settings = Settings(
         model=model,
-        window=str(given.get("window", "24h")),
+        window="24h" if at_once else str(given.get("window", "24h")),
         options=body_options(
             **{name: given.get(name) for name in BODY_OPTIONS}, response_format=response_format(schema, model)
         ),
@@ -54,6 +66,7 @@ def run(magics: GroqMagics, line: str, cell: str | None) -> Answers | None:
         unique=bool(given.get("unique")),
         schema=schema,
         limit=limit(given.get("max_cost"), magics.max_cost),
+        now=at_once,
     )
 
     bound: list[Answers] = []
@@ -74,6 +87,8 @@ def run(magics: GroqMagics, line: str, cell: str | None) -> Answers | None:
             asked = _prompts(parsed, cell, magics, settings.options or (), progress)
             if given.get("dry_run"):
                 plan = client.plan(asked, settings, progress)
+            elif "try" in given:
+                answers = client.send(prompts.first(asked, given["try"]), settings, name="", tick=progress)
             else:
                 answers = client.send(
                     asked,
@@ -87,6 +102,9 @@ def run(magics: GroqMagics, line: str, cell: str | None) -> Answers | None:
         if given.get("dry_run"):
             print(_planned(plan))  # noqa: T201
             return None
+    if "try" in given:
+        _try(answers, used_up=not asked.again)
+        return None
     show(magics, answers, plain=bool(given.get("plain")))
     if given.get("wait"):
         wait(answers)
@@ -97,6 +115,27 @@ def _held(variables: dict[str, Any], name: str | None) -> Answers | None:
     """What the name stands for so far, if that is Answers."""
     found = variables.get(name) if name else None
     return found if isinstance(found, Answers) else None
+
+
+def _check_together(given: Mapping[str, Any]) -> None:
+    """Raises InputError for options that cannot be meant together."""
+    for flag, other, why in _NOT_TOGETHER:
+        if flag in given and other in given:
+            said = f"--{flag.replace('_', '-')} {why} --{other.replace('_', '-')}"
+            raise InputError(f"{said}: leave one of them out.")
+
+
+def _try(answers: Answers, *, used_up: bool) -> None:
+    """Waits for the first few, shows them, and says what they used."""
+    go_on = "only the waiting has stopped; the prompts are still asked, and the full run reuses them."
+    with interrupt(lambda: go_on):
+        answers.wait()
+    display(answers)
+    tokens = answers.usage.total_tokens
+    print(  # noqa: T201 (what the answers do not say of themselves)
+        f"They used {tokens:,} tokens at on-demand price; the full run reuses them. Nothing was bound."
+        f"{_USED_UP if used_up else ''}"
+    )
 
 
 def wait(answers: Answers, timeout: float | None = None) -> None:
@@ -205,7 +244,7 @@ def _planned(plan: Plan) -> str:
     repeats = f" {plan.repeats:,} repeat another and share its answer." if plan.repeats else ""
     many = "misses a value" if plan.skipped == 1 else "miss a value"
     skipped = f" {plan.skipped:,} {many} and would be skipped." if plan.skipped else ""
-    used_up = " The source was read for this: make it anew." if plan.used_up else ""
+    used_up = _USED_UP if plan.used_up else ""
     first = f"\nThe first one:\n{plan.first}" if plan.prompts else ""
     return f"{what}.{reused}{repeats}{skipped} Nothing was sent.{used_up}{_at_what_cost(plan)}{first}"
 

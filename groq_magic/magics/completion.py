@@ -42,6 +42,7 @@ _HELD = {
     "choice": variables.is_text,
     "number": variables.is_number,
     "integer": variables.is_whole,
+    "count": variables.is_whole,
 }
 """What `@name` may hold for an option of each kind."""
 

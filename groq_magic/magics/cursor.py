@@ -21,6 +21,7 @@ from groq_magic.magics.options import (
     _closing,
     _starts_option,
     _why_no_expression,
+    starts_count,
 )
 
 LONGEST = 5_000
@@ -175,6 +176,7 @@ def _walk(line: str, known: Line) -> Place | None:
         else:
             at = end + 1 if glued else _skip(line, at)
             bare = not glued and at < len(line) and _is_flag(line, at)
+            bare = bare or (not glued and option.kind == "count" and not starts_count(line, at))
             typed = at if bare else _value_end(line, at, option)
         if not isinstance(typed, int):
             return Place("value", typed[1], known, option, typed[0]) if typed else None

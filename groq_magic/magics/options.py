@@ -33,7 +33,8 @@ class Option:
     flag: str
     short: str | None
     metavar: str | None  # None for a switch
-    kind: Literal["text", "number", "integer", "choice", "expression", "switch"]
+    # a "count" is a whole number that may be left out
+    kind: Literal["text", "number", "integer", "count", "choice", "expression", "switch"]
     help: str
     choices: tuple[str, ...] = ()
 
@@ -112,6 +113,20 @@ OPTIONS: tuple[Option, ...] = (
     Option("--window", "-w", "24h|7d", "choice", "how long Groq may take; default 24h", ("24h", "7d")),
     Option("--max-cost", None, "USD", "number", "send nothing that is estimated to cost more; default 5"),
     Option("--replace", None, None, "switch", "cancel the batch that NAME still holds, and send this one"),
+    Option(
+        "--now",
+        None,
+        None,
+        "switch",
+        "ask each prompt at once by itself: twice the batch price, for keys without batch access",
+    ),
+    Option(
+        "--try",
+        None,
+        "[N]",
+        "count",
+        "ask the first N (3) now, as --now does, and show them; bind nothing; the full run reuses them",
+    ),
     Option("--dry-run", None, None, "switch", "show what would be sent; send and bind nothing"),
     Option("--wait", None, None, "switch", "the cell returns when the batch has ended"),
     Option("--plain", None, None, "switch", "text in place of the live card"),
@@ -167,6 +182,8 @@ _OPTION_NEAR_MISSES = {
     "completion-window": "--window",
     "params": "--extra",
     "block": "--wait",
+    **dict.fromkeys(("sync", "direct", "realtime", "real-time", "on-demand", "immediate", "live"), "--now"),
+    **dict.fromkeys(("test", "preview", "head", "first", "limit"), "--try"),
     "verbatim": "--raw",
     "reasoning-effort": "--reasoning",
     "response-format": "--schema",
@@ -174,7 +191,7 @@ _OPTION_NEAR_MISSES = {
     "labels": "--schema",
     "output": "--schema",
     "effort": "--reasoning",
-    **dict.fromkeys(("budget", "cost", "limit", "max-usd", "max-price"), "--max-cost"),
+    **dict.fromkeys(("budget", "cost", "max-usd", "max-price"), "--max-cost"),
 }
 
 _VERB_NEAR_MISSES = {
@@ -207,7 +224,9 @@ _EXAMPLES = {
     "--samples": "--samples 3",
     "--window": "--window 7d",
     "--max-cost": "--max-cost 20",
+    "--try": "--try 5",
 }
+_TRIED = 3  # prompts, where --try names no number
 
 _DASHES = "-–—"  # word processors turn two hyphens into one of the others
 _QUOTES = "\"'"
@@ -402,6 +421,8 @@ def _typed(scan: _Scan, option: Option, glued: bool) -> _Typed:
         return _Typed("", "", quoted=False)
     if not glued:
         scan.skip()
+    if option.kind == "count" and not glued and not starts_count(scan.line, scan.at):
+        return _Typed("", "", quoted=False)
     if not scan.here or scan.here.isspace() or (not glued and _starts_option(scan.line, scan.at)):
         raise InputError(
             f"{option.flag} needs {_wanted(option)}: type `{_EXAMPLES[option.flag]}`"
@@ -422,6 +443,11 @@ def _starts_option(line: str, at: int) -> bool:
         return True
     word = _Scan(line[at : at + 3]).until(stop="=")
     return any(word == option.short for option in OPTIONS)
+
+
+def starts_count(line: str, at: int) -> bool:
+    """Whether a number stands here, or a variable that holds one: no NAME begins like them."""
+    return bool(re.compile(r"[-+]?\d|@").match(line, at))
 
 
 # Expressions -------------------------------------------------------------------------------------------
@@ -499,7 +525,9 @@ def _value(option: Option, typed: _Typed, evaluate: Callable[[str], object]) -> 
         )
     if not typed.quoted and typed.text.startswith("@"):
         value = _of_variable(option, typed, evaluate)
-    if option.kind in ("number", "integer"):
+    if option.kind == "count" and not typed.typed:
+        return _TRIED
+    if option.kind in ("number", "integer", "count"):
         return _number(option, typed, value)
     if not isinstance(value, str):
         raise InputError(
@@ -548,7 +576,7 @@ def _evaluated(option: Option, typed: _Typed, text: str, evaluate: Callable[[str
 
 def _number(option: Option, typed: _Typed, value: object) -> float | int:
     """The value as a float, or as an int for kind `integer`, within Groq's range."""
-    whole = option.kind == "integer"
+    whole = option.kind != "number"
     number: float | int | None = None
     if isinstance(value, str):
         with suppress(ValueError):
@@ -597,7 +625,7 @@ def _wanted(option: Option) -> str:
         case "number":
             low, high = RANGES[_key(option)]
             return f"a number from {low:g} {'on' if high == math.inf else f'to {high:g}'}"
-        case "integer":
+        case "integer" | "count":
             low, high = RANGES[_key(option)]
             return "a whole number of up to 64 bits" if high < math.inf else f"a whole number from {low:g} on"
         case "expression":

@@ -19,7 +19,7 @@ Reading is lazy: `Prompts.items` renders and checks while the shards are cut. St
 """
 
 from groq_magic.prompts.body import from_body
-from groq_magic.prompts.checks import Line, Message, Prompt, Prompts, Skipped, surrogate_error
+from groq_magic.prompts.checks import Line, Message, Prompt, Prompts, Skipped, first, surrogate_error
 from groq_magic.prompts.sources import MAX_PROMPTS, from_source
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "Prompt",
     "Prompts",
     "Skipped",
+    "first",
     "from_body",
     "from_source",
     "surrogate_error",

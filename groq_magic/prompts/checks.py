@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, time, timedelta
+from itertools import islice
 from numbers import Number
 from typing import Any
 
@@ -67,6 +68,17 @@ class Prompts:
     models: Collection[str] = ()
     close: Callable[[], None] = lambda: None
     again: bool = True
+
+
+def first(prompts: Prompts, count: int) -> Prompts:
+    """The first so many of them, without what stands beside the whole."""
+    return replace(
+        prompts,
+        items=islice(prompts.items, count),
+        count=None if prompts.count is None else min(count, prompts.count),
+        ids=None if prompts.ids is None else islice(prompts.ids, count),
+        frame=None,
+    )
 
 
 def texts(items: Iterable[object], place: Place) -> Iterator[Prompt]:
