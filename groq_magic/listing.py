@@ -185,7 +185,6 @@ async def _list(where: Service) -> list[Batch]:
 def _of_job(job: Job, shards: list[Shard], here: Mapping[str, str], status: str) -> Entry:
     book, name = ledger.current(), here.get(job.job_id)
     found = tuple(shard.batch_id for shard in shards if shard.batch_id)
-    asked, answered = (sum(getattr(s, f"{kind}_tokens") for s in shards) for kind in ("prompt", "completion"))
     called = name or job.name
     take_up = name or f"{found[0] if len(found) == 1 else job.job_id} {job.name or 'answers'}"
     if job.origin == "retry":  # its answers are in those that it was asked for
@@ -205,15 +204,21 @@ def _of_job(job: Job, shards: list[Shard], here: Mapping[str, str], status: str)
         status=status,
         created_at=job.created_at,
         place=keys.badge(job.service, job.base_url),
-        cost=_cost(job, asked, answered, one_by_one=any(shard.direct for shard in shards)),
+        cost=_cost(job, shards),
         take_up=f"%groq attach {take_up}",
     )
 
 
-def _cost(job: Job, asked: int, answered: int, *, one_by_one: bool) -> float | None:
+def _cost(job: Job, shards: list[Shard]) -> float | None:
     if job.service.startswith("sandbox:"):
         return 0.0
-    return prices.cost(job.model, asked, answered, batch=not one_by_one) if asked else None
+    found = [
+        prices.cost(job.model, shard.prompt_tokens, shard.completion_tokens, batch=not shard.direct)
+        for shard in shards
+        if shard.prompt_tokens
+    ]
+    known = [usd for usd in found if usd is not None]
+    return sum(known) if known and len(known) == len(found) else None
 
 
 def _of_service(batch: Batch, place: str) -> Entry:

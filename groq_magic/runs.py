@@ -147,7 +147,7 @@ def _rows(job: Job, loans: list[Loan], lenders: list[Rows]) -> Rows:
     """The rows of a job, none of them filled yet; `lenders` are the rows of those that its `loans` name."""
     book = ledger.current()
     sources = [
-        Source(shard.number, book.shard_path(job.job_id, shard.number), rows, shard.prefix)
+        Source(shard.number, book.shard_path(job.job_id, shard.number), rows, shard.prefix, shard.direct)
         for shard, rows in zip(book.shards(job.job_id), book.rows(job.job_id), strict=True)
     ]
     found = book.repeats(job.job_id)
@@ -163,7 +163,6 @@ def _rows(job: Job, loans: list[Loan], lenders: list[Rows]) -> Rows:
         skipped={each.row: (each.missing, each.id or "") for each in book.skipped(job.job_id)},
         rate=Rate(
             "" if job.model == SEVERAL_MODELS else job.model,
-            batch=job.window != NOW,
             free=job.service.startswith("sandbox:"),
         ),
     )

@@ -240,6 +240,9 @@ def test_verbs_complete(notebook: Notebook) -> None:
     assert notebook.tab("x = %groq wa‸ answers") == ["wait"]
 
 
+CHANGES = ["--temperature", "--seed", "--reasoning", "--extra", "--max-cost"]
+
+
 @pytest.mark.parametrize(
     ("line", "offered"),
     [
@@ -247,9 +250,9 @@ def test_verbs_complete(notebook: Notebook) -> None:
         ("wait --timeout 5 --‸", []),
         ("cancel answers --‸", ["--anyway"]),
         ("cancel --anyway --‸", []),
-        ("retry answers --‸", ["--max-tokens", "--model", "--temperature", "--extra", "--max-cost"]),
-        ("retry answers --model x --‸", ["--max-tokens", "--temperature", "--extra", "--max-cost"]),
-        ("retry answers -m x -‸", ["--max-tokens", "--temperature", "--extra", "--max-cost"]),
+        ("retry answers --‸", ["--max-tokens", "--model", *CHANGES]),
+        ("retry answers --model x --‸", ["--max-tokens", *CHANGES]),
+        ("retry answers -m x -‸", ["--max-tokens", *CHANGES]),
         ("retry answers --extra d‸", ["df"]),
         ("sandbox --‸", ["--fresh"]),
         ("sandbox ‸", ["off", "--fresh"]),

@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from groq_magic import client, costs, estimates, keys, ledger, prompts, runs, services
@@ -20,13 +21,16 @@ from groq_magic.costs import Limit
 from groq_magic.errors import InputError
 from groq_magic.settings import Settings
 from tests.line import (
+    MODELS,
     POLL,
+    UPLOAD,
     WAIT_S,
     Line,
     forget,
     last,
     line,
     long_ago,
+    lost,
     no_late_files,
     pauses,
     refuses,
@@ -34,6 +38,7 @@ from tests.line import (
     stranded,
     submit,
 )
+from tests.line import Seen as Observed
 from tests.test_sources_sent import MIXED, echoing
 
 __all__ = ["line", "long_ago", "no_late_files", "pauses"]  # fixtures
@@ -208,6 +213,10 @@ def test_who_borrows_a_retried_answer_counts_each_attempt_once(groq: Line) -> No
         assert answers.usage.completion_tokens == said
     again_at_groq()
     assert client.attach(grown.job_id).wait(WAIT_S).usage.completion_tokens == 20
+    # Whoever borrows later has the retry by way of the first.
+    later = ask(*tens(1), *tens(1, 50), options=options, name="later").wait(WAIT_S)
+    assert later[0].status == "ok"
+    assert later.usage.completion_tokens == 5 + 10 + 5
 
 
 def test_equal_prompts_that_share_an_answer_pay_it_once(groq: Line) -> None:
@@ -235,8 +244,7 @@ def test_each_model_of_request_lines_has_its_own_price(groq: Line) -> None:
 
 def test_what_the_ordinary_endpoint_answered_is_paid_in_full(groq: Line) -> None:
     """A job that is no batch pays the price on demand, also where another job borrows its answers."""
-    answers = ask(*tens(1)).wait(WAIT_S)
-    ledger.current().update_job(answers.job_id, window="now")
+    answers = ask(*tens(1), now=True).wait(WAIT_S)
     again_at_groq()
     ordinary = client.attach(answers.job_id).wait(WAIT_S)
     one = (12 * 0.075 + 10 * 0.30) / 1e6
@@ -314,6 +322,16 @@ def test_what_is_asked_again_is_told_from_the_whole(groq: Line) -> None:
     assert now.usd_again == about(again)
     assert now.estimate is not None
     assert now.estimate.usd == about(again + 2 * (12 * 0.0375 + 5 * 0.15) / 1e6)
+
+
+def test_what_is_here_is_no_guess(groq: Line) -> None:
+    """Two answers of 10 tokens are here and one request is asked again: of that one alone 350 are assumed."""
+    answers = ask(*tens(2), "[[fail]]" + "x" * 40).wait(WAIT_S)
+    held_back(groq)
+    found = last(answers.retry()).estimate
+    assert found is not None
+    assert found.usd == about((3 * 12 * 0.0375 + (2 * 10 + 350) * 0.15) / 1e6)
+    assert (found.answer_tokens, found.seen) == (350, 0)
 
 
 def test_a_model_that_may_return_nothing_is_warned_of_on_the_snapshot(groq: Line) -> None:
@@ -402,9 +420,33 @@ def test_what_an_earlier_process_could_not_send_is_held_to_the_limit_of_the_next
     left = stranded(groq, *tens(10))
     services._chosen = service
     assert "about $0.0005" in nothing_new(lambda: submit(*tens(10), limit=Limit(0.0001, typed=True)))
-    # Who borrows from them sends them, too.
-    assert nothing_new(lambda: submit(*tens(9), limit=Limit(0.0001, typed=True)))
     assert submit(*tens(10), limit=Limit(0.001, typed=True)).wait(WAIT_S).job_id == left.job_id
+
+
+@pytest.mark.usefixtures("long_ago")
+def test_who_borrows_from_a_batch_that_was_sent_in_part_is_held_to_the_rest_of_it(groq: Line) -> None:
+    """He carries that batch, and so sends its second file: its five prompts cost, and his own none."""
+    groq.on(UPLOAD, None, *[lost(httpx.ConnectError)] * 10_000)
+    Observed(ask(*tens(10), shard_rows=5)).until(lambda now: now.counts.get("ok") == 5)
+    forget()
+    groq._acts.clear()
+    assert nothing_new(lambda: ask(*tens(9), name="borrower", usd=TEN_USD / 2 * 0.99))
+    ask(*tens(9), name="borrower", usd=TEN_USD / 2 * 1.01).wait(WAIT_S)
+
+
+@pytest.mark.usefixtures("long_ago")
+def test_a_retry_that_comes_upon_an_unsent_submission_is_held_to_what_that_sends(groq: Line) -> None:
+    """Somebody has submitted just that and could not send it; the retry would."""
+    answers = ask(*tens(1), options={**PLAIN, "max_completion_tokens": 5}).wait(WAIT_S)
+    groq.on(MODELS, *[lost(httpx.ConnectError)] * 10_000)
+    left = ask(*tens(1), options={**PLAIN, "max_completion_tokens": 50}, name="left")
+    Observed(left).until(lambda now: now.trouble is not None)
+    forget()
+    groq._acts.clear()
+    answers = client.attach(answers.job_id).wait(WAIT_S)
+    assert nothing_new(lambda: answers.retry(max_tokens=50, max_cost=0))
+    assert answers.retry(max_tokens=50, max_cost=1).wait(WAIT_S).batch_ids != []
+    assert answers[0].status == "ok"
 
 
 def test_a_sandbox_knows_no_limit_but_one_that_was_typed(line: Line) -> None:

@@ -17,7 +17,7 @@ import httpx
 import pytest
 
 from groq_magic import client, ledger, listing, now, policy, prompts, reuse, runs, services, wire
-from groq_magic.answers import Answers, Rows
+from groq_magic.answers import Answers, Rows, spending
 from groq_magic.answers.reading import Source
 from groq_magic.errors import ApiError, InputError, NoReply, NotSent, Refused, StillRunning
 from groq_magic.keys import Key
@@ -746,10 +746,18 @@ def test_a_look_tells_the_price_and_changes_nothing(line: Line, one_at_a_time: N
 
 
 def test_no_batch_price_is_shown_for_what_was_no_batch(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The list of batches invents no cost for prompts that were asked one by one."""
+    """What was asked one by one costs the on-demand price, file by file, in the list and in `cost`."""
     answers = submit("[[echo]]a", now=True).wait(WAIT_S)
-    job = ledger.current().job(answers.job_id)
-    assert listing._cost(replace(job, service="https://api.groq.com"), 10, 10, one_by_one=True) is None
+    book = ledger.current()
+    job, (shard,) = book.job(answers.job_id), book.shards(answers.job_id)
+    at_groq = replace(job, service="https://api.groq.com")
+    shard = replace(shard, prompt_tokens=1_000_000, completion_tokens=1_000_000)
+    batched = replace(shard, batch_id="batch_01")
+    assert listing._cost(at_groq, [shard]) == pytest.approx(0.075 + 0.30)
+    assert listing._cost(at_groq, [shard, batched]) == pytest.approx(1.5 * (0.075 + 0.30))
+    used, would = answers.usage, spending.cost(answers._rows, range(1), free=False)
+    assert would is not None
+    assert would.paid == pytest.approx((0.075 * used.prompt_tokens + 0.30 * used.completion_tokens) / 1e6)
     assert listing.batches()[0].cost == 0.0
 
 

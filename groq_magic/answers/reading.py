@@ -49,6 +49,7 @@ class Source:
     path: Path
     rows: Sequence[int]
     prefix: str
+    direct: bool = False  # asked one by one, in no batch
 
     def line_of(self, row: int) -> int:
         """Which line asks about this row. The rows are in order."""
@@ -407,6 +408,11 @@ class Rows:
             return sum(compress(self.prompt_tokens, wanted)), sum(compress(self.completion_tokens, wanted))
         found = [self.own_of(row) for row in compress(range(len(self)), wanted)]
         return sum(asked for asked, _ in found), sum(said for _, said in found)
+
+    @property
+    def direct(self) -> list[int]:
+        """The numbers of the shards whose prompts are asked one by one."""
+        return [source.number for source in self._sources if source.direct]
 
     @property
     def shard_numbers(self) -> list[int]:

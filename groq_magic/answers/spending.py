@@ -63,8 +63,8 @@ def _attempts(rows: Rows, picked: Sequence[int]) -> list[tuple[Rows, bytearray]]
 def _used(attempts: list[tuple[Rows, bytearray]], free: bool | None) -> dict[Rate, tuple[int, int]]:
     asked: Counter[Rate] = Counter()
     said: Counter[Rate] = Counter()
-    for rows, wanted in attempts:
-        rate = rows.rate if free is None else replace(rows.rate, free=free)
+    for rows, wanted, batch in (each for attempt in attempts for each in _ways(*attempt)):
+        rate = replace(rows.rate, batch=batch, free=rows.rate.free if free is None else free)
         found = [(rate, *rows.own_tokens(wanted))]
         if not any(found[0][1:]) and not any(_answered(rows, row) for row in _picked(wanted)):
             continue
@@ -74,6 +74,18 @@ def _used(attempts: list[tuple[Rows, bytearray]], free: bool | None) -> dict[Rat
             asked[its_rate] += prompt_tokens
             said[its_rate] += completion_tokens
     return {rate: (asked[rate], said[rate]) for rate in asked}
+
+
+def _ways(rows: Rows, wanted: bytearray) -> list[tuple[Rows, bytearray, bool]]:
+    """The rows that were asked in batches, and those that were asked one by one; mostly all went one way."""
+    one_by_one = bytearray(len(rows))
+    for number in rows.direct:
+        for row in rows.rows_of(number):
+            one_by_one[row] = wanted[row]
+    if not any(one_by_one):
+        return [(rows, wanted, True)]
+    rest = bytearray(want and not one for want, one in zip(wanted, one_by_one, strict=True))
+    return [(rows, one_by_one, False), *([(rows, rest, True)] if any(rest) else [])]
 
 
 def _by_model(rows: Rows, wanted: bytearray, rate: Rate) -> list[tuple[Rate, int, int]]:

@@ -148,7 +148,8 @@ VERBS: tuple[Verb, ...] = (
     ),
     Verb(
         "retry",
-        "retry NAME [--max-tokens N] [--model NAME] [--temperature T] [--extra DICT] …",
+        "retry NAME [--max-tokens N] [--model NAME] [--temperature T] [--seed N] [--reasoning EFFORT] "
+        "[--extra DICT] [--max-cost USD]",
         "send again what has no answer (what was cut off too, with more tokens), changed as said",
     ),
     Verb(
