@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from datetime import date
 from decimal import Decimal
 from typing import Any, Literal
@@ -18,6 +20,7 @@ from tests.shapes import (
     NUMBER,
     STR,
     Box,
+    Checked,
     Circle,
     Dog,
     Extended,
@@ -337,3 +340,18 @@ def test_a_stored_request_tells_its_schema(form: str) -> None:
         text = fitting(schema.json_schema, number)
         read = found.parse(text)
         assert read == (schema.values(text)["label"] if schema.labels else json.loads(text))
+
+
+def test_two_processes_ask_for_the_same_bytes() -> None:
+    """No set, hash or address comes into a schema, which is part of what a request is known by."""
+    code = "from tests.test_schema import asked; print(asked())"
+    env = {"PYTHONHASHSEED": "1", "PYTHONPATH": ":".join(sys.path)}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=env)
+    assert done.stdout.strip() == asked()
+    assert "0x" not in asked()
+
+
+def asked() -> str:
+    """The bytes of every form on the wire."""
+    odd = [schema_of(form[0]) for form in FORMS.values()] + [schema_of(Checked)]
+    return json.dumps([schema.response_format() for schema in odd])

@@ -24,7 +24,7 @@ from groq_magic.schema.misfits import Misfit
 from groq_magic.schema.referring import Json, defined
 from groq_magic.schema.strict import MAY_LACK
 
-_MOST_STEPS = 1_000_000
+_MOST_STEPS = 100_000
 _MOST_PATTERN_S = 0.5
 _MOST_REPEATS = 1_000_000  # more counted repeats than that fill the memory before a text is looked at
 
@@ -58,10 +58,15 @@ def judge_of(own: Json, planned: Json) -> Callable[[str], Any]:
             value = _without_nulls(value, planned, asked)
         found = best_match(judge.iter_errors(value))
         if found is not None:
-            raise Misfit(found.json_path, found.message)
+            raise Misfit(found.json_path, _short(found))
         return value
 
     return judged
+
+
+def _short(found: Any) -> str:
+    """What is wrong, with the value cut off, which the library writes in full and first."""
+    return str(found.message).replace(repr(found.instance), shown(found.instance), 1)
 
 
 def _lacks(planned: Any) -> bool:

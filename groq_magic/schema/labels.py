@@ -36,7 +36,10 @@ def of_property(schema: Mapping[str, Any]) -> Schema | None:
     values = found[NAME].get("enum") if list(found) == [NAME] else None
     if not values:
         return None
-    made = schema_of_pairs([(value, value) for value in values])
+    try:
+        made = schema_of_pairs([(value, value) for value in values])
+    except InputError:
+        return None
     return made if made.json_schema == schema else None
 
 
