@@ -93,6 +93,7 @@ class Model(pydantic.BaseModel):
     """As a model."""
 
     rating: int = pydantic.Field(3, ge=1, le=5)
+    price: Decimal = pydantic.Field(Decimal(1), ge=Decimal("0.5"))
     full_name: str = pydantic.Field(alias="fullName")
 
 

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from datetime import date
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import pydantic
 import pytest
@@ -59,7 +59,11 @@ A_REVIEW = {
         "Inner": {"description": "What is inside.", **thing(count=INT)},
     },
 }
-A_MODEL = thing(rating={"type": "integer", "minimum": 1, "maximum": 5}, fullName=STR)
+A_MODEL = thing(
+    rating={"type": "integer", "minimum": 1, "maximum": 5},
+    price={"type": "number", "minimum": 0.5},
+    fullName=STR,
+)
 A_TREE = thing(
     shape={"anyOf": [ref("Circle"), ref("Square")]}, children={"type": "array", "items": ref("Tree")}
 )
@@ -281,6 +285,13 @@ FORMS: dict[str, tuple[object, str, dict[str, Any], tuple[str, object], tuple[st
         {"description": "As a model.", **A_MODEL},
         ('{"rating": 4, "fullName": "x"}', Model(rating=4, fullName="x")),
         ('{"rating": [4], "fullName": "x"}', "$.rating: Input should be a valid integer"),
+    ),
+    "a model with a remark": (
+        Annotated[Model, "of mine"],
+        "Model",
+        {"description": "As a model.", **A_MODEL},
+        ('{"rating": 4, "price": 0.5, "fullName": "x"}', Model(rating=4, price=Decimal("0.5"), fullName="x")),
+        ('{"price": 0.1, "fullName": "x"}', "$.price: Input should be greater than or equal to 0.5"),
     ),
     "a JSON Schema": (
         OWN,

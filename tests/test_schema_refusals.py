@@ -7,6 +7,7 @@ import enum
 import json
 from typing import Annotated, Any, Literal, NotRequired, TypedDict
 
+import numpy as np
 import pydantic
 import pytest
 
@@ -42,6 +43,13 @@ class Lacking(TypedDict):
     note: NotRequired[str]
 
 
+@dataclasses.dataclass
+class Endless:
+    """Holds one of its own, for ever."""
+
+    inner: Endless
+
+
 class Empty(pydantic.BaseModel):
     """Has no fields."""
 
@@ -69,7 +77,8 @@ def deep(levels: int) -> Any:
 
 
 TOO_DEEP = "is nested more than 200 levels deep (or holds itself): write it flatter"
-OR_MODEL = "use types that JSON has, or make it a Pydantic model"
+ENDLESS = "holds itself in every case, so that no reply ends: make one of its fields"
+OR_MODEL = "write it with types that JSON has, as a dataclass or a Pydantic model"
 WHOLE = "labels are texts or whole numbers"
 A_TUPLE = "is a tuple of different types: write a class (an object) with a field for each"
 WRAPPED_TOO = "a reply must be an object: make it a property of an object"
@@ -78,7 +87,7 @@ A_MAP = "is an open map, and strict mode names every key"
 CLASSES = "write a class with these fields, or a list of a class with `key` and `value`"
 LISTED = "list them under `properties` and set `additionalProperties` to false"
 ASKED = "and strict mode asks for every field: make it `T | None`"
-TAKEN = "what is taken is a class, a JSON Schema dict or labels, for example 'positive|negative'"
+TAKEN = "what is taken is a class, a JSON Schema dict or labels: 'positive|negative', or a list of texts"
 WRAPPED = "a reply must be an object: wrap it in a class with one field"
 LEFT_OUT = "for which strict mode has no word: leave it out, and look at the parsed answers"
 IN_FULL = "for which strict mode has no word: write each case in full under `anyOf`"
@@ -129,6 +138,17 @@ REFUSED: dict[str, tuple[object, str]] = {
     "None": (None, f"the schema: this is None; {TAKEN}"),
     "a number": (3, f"the schema: this is an int; {TAKEN}"),
     "an iterator": (iter("ab"), f"the schema: this is a str_ascii_iterator; {TAKEN}"),
+    "a function": (holds, f"the schema: this is a function; {TAKEN}"),
+    "an array": (np.array(["a", "b"]), f"the schema: this is a ndarray; {TAKEN}"),
+    "a class of no fields that are known": (
+        Mute,
+        f"the schema `Mute` cannot be described: type {Mute} is not supported; {OR_MODEL}",
+    ),
+    "a word that is nowhere": (
+        dataclasses.make_dataclass("Holder", [("held", "Nowhere")]),
+        "the schema `Holder` cannot be described: NameError: name 'Nowhere' is not defined",
+    ),
+    "a list of models": (list[Model], f"the schema `list[Model]`: $ is a list; {WRAPPED}"),
     "a list": (list[Review], f"the schema `list[Review]`: $ is a list; {WRAPPED}"),
     "a named tuple": (Point, f"the schema `Point`: $ is a list; {WRAPPED}"),
     "a text": (str, f"the schema `str`: $ is a text; {WRAPPED}"),
@@ -315,6 +335,23 @@ REFUSED: dict[str, tuple[object, str]] = {
         "the JSON Schema: $.a refers to '#/$defs/b', which leads in a circle",
     ),
     "the root itself": ({"$ref": "#"}, "the JSON Schema: $ refers to '#', which leads in a circle"),
+    "one without an end": (
+        {**own(a=INT, b={"$ref": "#"})},
+        f"the JSON Schema: $ {ENDLESS} may be null",
+    ),
+    "lists without an end": (
+        own(a=ref("b")) | {"$defs": {"b": {"type": "array", "minItems": 1, "items": ref("b")}}},
+        f"the JSON Schema: b {ENDLESS} may be null",
+    ),
+    "a class without an end": (Endless, f"the schema `Endless`: Endless {ENDLESS} `T | None`"),
+    "a whole response_format": (
+        {"type": "json_schema", "json_schema": {"name": "x", "schema": own(a=INT)}},
+        "the JSON Schema: this holds one: pass only what stands under `schema`",
+    ),
+    "what stands in a response_format": (
+        {"name": "x", "schema": own(a=INT)},
+        "the JSON Schema: this holds one: pass only what stands under `schema`",
+    ),
     "one that doubles": (
         own(a=ref("a0"))
         | {"$defs": {f"a{n}": {"allOf": [ref(f"a{n + 1}")] * 2} for n in range(40)} | {"a40": INT}},

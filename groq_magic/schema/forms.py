@@ -9,7 +9,8 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from enum import Enum
-from typing import Any, get_origin
+from types import BuiltinFunctionType, FunctionType, ModuleType
+from typing import Any, get_args, get_origin
 
 import msgspec
 
@@ -83,6 +84,8 @@ def _of_wire(name: str, encoded: bytes) -> Schema | None:
 
 def _of_dict(given: dict[str, Any]) -> Schema:
     called = "the JSON Schema"
+    if isinstance(given.get("schema"), dict) or isinstance(given.get("json_schema"), dict):
+        raise InputError(f"{called}: this holds one: pass only what stands under `schema`")
     if wrong := json_fault(given, called):
         raise InputError(wrong)
     own = msgspec.json.decode(msgspec.json.encode(given))  # the user may change the dict later
@@ -129,10 +132,12 @@ def _check(given: object) -> None:
         raise InputError("the schema: a set has no order, and labels have one: `sorted(x)` makes a list")
     if isinstance(given, Mapping):
         raise InputError(f"the schema: this is {a_type(given)}: `dict(x)` makes a JSON Schema of it")
-    plain = given is None or isinstance(given, int | float | complex | bytes | bytearray)
-    if plain or hasattr(kind, "__array__") or hasattr(kind, "__next__"):
-        takes = "a class, a JSON Schema dict or labels, for example 'positive|negative'"
+    if given is None or isinstance(given, _PLAIN) or hasattr(kind, "__array__") or hasattr(kind, "__next__"):
+        takes = "a class, a JSON Schema dict or labels: 'positive|negative', or a list of texts"
         raise InputError(f"the schema: this is {a_type(given)}; what is taken is {takes}")
+
+
+_PLAIN = (int, float, complex, bytes, bytearray, range, FunctionType, BuiltinFunctionType, ModuleType)
 
 
 def _called(given: object) -> str:
@@ -155,8 +160,7 @@ def _of_msgspec(given: Any) -> Schema:
         decode = msgspec.json.Decoder(given).decode
         dicts = list(_typed_dicts(msgspec.inspect.type_info(given)))
     except Exception as exc:  # the class's own code runs here too
-        instead = "use types that JSON has, or make it a Pydantic model"
-        raise InputError(f"{called} cannot be described: {_last_line(exc)}; {instead}") from exc
+        raise InputError(f"{called} cannot be described: {_last_line(exc)}") from exc
     for kind in dicts:
         absent = next((one.name for one in kind.fields if not one.required), None)
         if absent:
@@ -178,7 +182,8 @@ def _in_order(described: dict[str, Any], cls: type) -> None:
 def _last_line(exc: Exception) -> str:
     """What msgspec says at the end, after what it says to those who extend it."""
     lines = str(exc).splitlines() if isinstance(exc, TypeError) else []
-    return lines[-1].strip() if lines else reason(exc)
+    instead = "write it with types that JSON has, as a dataclass or a Pydantic model"
+    return f"{lines[-1].strip()}; {instead}" if lines else reason(exc)
 
 
 def _typed_dicts(kind: Any) -> Iterator[msgspec.inspect.TypedDictType]:
@@ -199,11 +204,12 @@ def _typed_dicts(kind: Any) -> Iterator[msgspec.inspect.TypedDictType]:
 
 
 def _is_pydantics(given: object) -> bool:
-    """Whether it is a model, a dataclass or a TypeAdapter; who has one has imported Pydantic."""
+    """Whether it is a model, a dataclass or a TypeAdapter, or of one; who has one has imported Pydantic."""
     pydantic = sys.modules.get("pydantic")
     if pydantic is None:
         return False
-    return hasattr(given, "__pydantic_validator__") or isinstance(given, pydantic.TypeAdapter)
+    one = hasattr(given, "__pydantic_validator__") or isinstance(given, pydantic.TypeAdapter)
+    return one or any(map(_is_pydantics, get_args(given)))
 
 
 def _of_pydantic(given: Any) -> Schema:
@@ -215,7 +221,7 @@ def _of_pydantic(given: Any) -> Schema:
         ignored_warning_kinds: set[JsonSchemaWarningKind] = {"non-serializable-default"}  # noqa: RUF012
 
         def decimal_schema(self, schema: Any) -> Any:
-            limits: Any = {word: limit for word, limit in schema.items() if word in _LIMITS}
+            limits: Any = {word: float(limit) for word, limit in schema.items() if word in _LIMITS}
             return self.float_schema(limits)
 
     called = _called(given)

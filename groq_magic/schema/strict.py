@@ -99,6 +99,10 @@ class _Making:
         if "properties" not in found:
             raise self._refused("$", f"is a union; a reply must be one object: {wrap}")
         used = {name: self._defs[name] for name in self._source.named if name in self._defs}
+        if endless := _endless(found, used):
+            instead = "`T | None`" if self._typed else "may be null"
+            why = f"holds itself in every case, so that no reply ends: make one of its fields {instead}"
+            raise self._refused(endless, why)
         return {**found, "$defs": used} if used else found
 
     def _made(self, given: Any, path: str, name: str) -> Json:
@@ -195,7 +199,7 @@ class _Making:
         rest = {name: value for name, value in flat.items() if name in _WORDS and name != word}
         branches = [{"allOf": [branch, rest]} if rest else branch for branch in flat[word]]
         made = [self._made(branch, path, "") for branch in branches]
-        if word == "oneOf" and not self._kinds_apart(made):
+        if word == "oneOf" and not self._typed and not self._kinds_apart(made):
             raise self._refused(path, "has `oneOf` whose branches do not exclude each other: write `anyOf`")
         return {"anyOf": made}
 
@@ -203,6 +207,26 @@ class _Making:
         whole = [self._defs.get(defined(one.get("$ref", "")) or "", one) for one in made]
         pairs = ((one, other) for at, one in enumerate(whole) for other in whole[:at])
         return all(never_both(one, other) for one, other in pairs)
+
+
+def _endless(root: Json, defs: Json) -> str:
+    """What can never be written to its end because it always holds itself, or ""."""
+    waiting, ending = {"$": root, **defs}, set[str]()
+
+    def ends(schema: Json) -> bool:
+        if "$ref" in schema:
+            return (defined(schema["$ref"]) or "$") in ending
+        if "anyOf" in schema:
+            return any(map(ends, schema["anyOf"]))
+        if "items" in schema:
+            return not schema.get("minItems") or ends(schema["items"])
+        return all(map(ends, schema.get("properties", {}).values()))
+
+    while found := [name for name in reversed(waiting) if ends(waiting[name])]:
+        ending.update(found)
+        for name in found:
+            del waiting[name]
+    return next(reversed(waiting), "")
 
 
 _CLOSED = {
