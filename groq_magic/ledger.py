@@ -439,7 +439,7 @@ class Ledger:
             _update(db, "jobs", {"window": window, "stopped": None}, "job_id=?", (job_id,))
             state = self.job(job_id).unsent
             for number in numbers:
-                facts: dict[str, object] = {"state": state, "file_id": None, "reason": None}
+                facts: dict[str, object] = {"state": state, "file_id": None, "reason": None, "status": None}
                 _update(db, "shards", facts, "job_id=? AND number=?", (job_id, number))
 
     def asking(self) -> list[str]:

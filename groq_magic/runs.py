@@ -411,8 +411,9 @@ def _finish_sending() -> None:
         return
 
     def sending() -> list[Snapshot]:
-        runs = [run for run in _runs.values() if run.begun and not run.rows.finished.done()]
-        return [now for run in runs if (now := run.view.snapshot()).phase == "sending"]
+        begun = [run for run in _runs.values() if run.begun and not run.rows.finished.done()]
+        found = {run: now for run in begun if (now := run.view.snapshot()).phase == "sending"}
+        return [now for run, now in found.items() if not found.keys() & {*run.lenders}]  # they count theirs
 
     if found := sending():
         count = sum(now.prompts for now in found)

@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import filelock
 import httpx
 import pytest
 
@@ -701,6 +702,52 @@ def test_rows_that_expired_are_asked_now(line: Line) -> None:
     gate.opened.set()
     assert answers.wait(WAIT_S).texts == numbers(4)
     assert (line.count(CHAT), line.count(UPLOAD)) == (2, 1)
+
+
+def test_prompts_that_are_being_asked_are_not_asked_twice(line: Line, one_at_a_time: None) -> None:
+    """While `--now` asks, the same cell joins it and another one waits for its rows; nothing is sent twice."""
+    gate = held(line, after=1)
+    first = submit(*echoes(4), now=True, name="first")
+    assert gate.arrived.wait(WAIT_S)
+    joined, other = submit(*echoes(4), name="joined"), submit(*echoes(3), name="other")
+    seen = Seen(other).until(lambda at: at.direct)
+    assert (seen.phase, seen.status, seen.done) == ("sending", "sending", False)
+    gate.opened.set()
+    assert [answers.wait(WAIT_S).texts for answers in (first, joined, other)] == [
+        numbers(4),
+        numbers(4),
+        numbers(3),
+    ]
+    assert joined.job_id == first.job_id
+    assert (line.count(CHAT), line.count(UPLOAD)) == (4, 0)
+
+
+def test_another_process_that_asks_is_followed(line: Line, one_at_a_time: None) -> None:
+    """Where somebody else asks, his counts are on the card; when he ends, what he left is asked here."""
+    left = killed(line, echoes(5), after=2)
+    book = ledger.current()
+    book.update_shard(shards(left)[0], completed=3)
+    with filelock.FileLock(book.lock_path(left.job_id)):
+        answers = client.attach("killed")
+        seen = Seen(answers).until(lambda at: at.answered == 3)
+        assert (seen.phase, seen.direct) == ("sending", True)
+        assert line.count(CHAT) == 0
+    assert answers.wait(WAIT_S).texts == numbers(5)
+    assert line.count(CHAT) == 3
+
+
+def test_another_key_goes_on_where_one_was_refused(line: Line, one_at_a_time: None) -> None:
+    """A key that is revoked half-way is replaced by the one in use now, and no answer is asked for twice."""
+    gate = Gate(then=REVOKED)
+    line.on(CHAT, None, None, gate)
+    answers = submit(*echoes(5), now=True)
+    assert gate.arrived.wait(WAIT_S)
+    services._chosen = replace(services.current(), key=Key("gsk_another"))
+    submit(*echoes(5), now=True)  # the cell is run again with it
+    gate.opened.set()
+    assert answers.wait(WAIT_S).texts == numbers(5)
+    assert line.count(CHAT) == 6
+    assert shards(answers)[0].key_fingerprint == services.current().key_fingerprint
 
 
 def test_a_retry_keeps_the_way_of_its_job(line: Line) -> None:
