@@ -17,13 +17,14 @@ import filelock
 import httpx
 import pytest
 
-from groq_magic import client, ledger, listing, now, policy, prompts, reuse, runs, services, wire
+from groq_magic import client, ledger, listing, now, pipeline, policy, prompts, reuse, runs, services, wire
 from groq_magic.answers import Answers, Rows, spending
 from groq_magic.answers.reading import Source
 from groq_magic.errors import ApiError, InputError, NoReply, NotSent, Refused, StillRunning
 from groq_magic.keys import Key
 from groq_magic.ledger import Ledger
 from groq_magic.settings import Settings
+from tests import offline
 from tests.line import (
     CREATE,
     EARLIER,
@@ -31,6 +32,7 @@ from tests.line import (
     PASSING,
     PLAN,
     POLL,
+    REAL_PAUSE,
     UPLOAD,
     WAIT_S,
     Act,
@@ -280,11 +282,29 @@ def test_a_429_is_waited_for_and_no_failure(line: Line, pauses: list[float]) -> 
     assert all(6 < pause <= 7 for pause in pauses)
 
 
-def test_all_wait_while_one_was_told_to(line: Line, pauses: list[float], one_at_a_time: None) -> None:
-    """One 429 holds the next prompts back, too, once and for as long as it says."""
-    line.on(CHAT, LIMITED)
-    assert submit(*echoes(3), now=True).wait(WAIT_S).texts == numbers(3)
-    assert pauses == [pytest.approx(7, abs=0.5)]
+def test_all_wait_while_one_was_told_to(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One 429 holds the next prompts of all back, for as long as it says."""
+    waits: list[float] = []
+    over, first, second = threading.Event(), Gate(then=LIMITED), Gate()
+
+    async def pause(self: pipeline.Run, seconds: float) -> None:
+        waits.append(seconds)
+        await asyncio.to_thread(over.wait, WAIT_S)
+
+    monkeypatch.setattr(pipeline.Run, "_pause", pause)
+    monkeypatch.setattr(now, "AT_ONCE", 2)
+    line.on(CHAT, first, second)
+    answers = submit(*echoes(9), now=True)
+    assert first.arrived.wait(WAIT_S)
+    assert second.arrived.wait(WAIT_S)
+    first.opened.set()
+    offline.until(lambda: waits)
+    second.opened.set()
+    offline.until(lambda: len(waits) == 2 or line.count(CHAT) > 2)
+    assert waits == [pytest.approx(7, abs=2)] * 2
+    assert line.count(CHAT) == 2
+    over.set()
+    assert answers.wait(WAIT_S).texts == numbers(9)
 
 
 @pytest.mark.parametrize("used_up", ["tokens", "requests"])
@@ -307,9 +327,6 @@ def test_the_button_asks_at_once_while_the_limit_is_waited_for(
     line: Line, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Check now ends the wait that a 429 asked for."""
-    from groq_magic import pipeline
-    from tests.line import REAL_PAUSE
-
     monkeypatch.setattr(pipeline.Run, "_pause", REAL_PAUSE)
     line.on(CHAT, refuses(429, "Rate limit reached.", retry_after="600"))
     answers = submit("[[echo]]a", now=True)
@@ -543,9 +560,6 @@ def test_cancel_stops_asking_and_takes_in_what_is_in_flight(line: Line, one_at_a
 
 def test_cancel_ends_the_wait_for_a_limit(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody waits ten minutes for a limit in order to cancel."""
-    from groq_magic import pipeline
-    from tests.line import REAL_PAUSE
-
     monkeypatch.setattr(pipeline.Run, "_pause", REAL_PAUSE)
     line.on(CHAT, *[refuses(429, "Rate limit reached.", retry_after="600")] * 50)
     answers = submit(*echoes(3), now=True)
@@ -705,7 +719,7 @@ def test_rows_that_expired_are_asked_now(line: Line) -> None:
 
 
 def test_prompts_that_are_being_asked_are_not_asked_twice(line: Line, one_at_a_time: None) -> None:
-    """While `--now` asks, the same cell joins it and another one waits for its rows; nothing is sent twice."""
+    """While `--now` asks, the same cell joins it and another one waits for its rows: none is asked twice."""
     gate = held(line, after=1)
     first = submit(*echoes(4), now=True, name="first")
     assert gate.arrived.wait(WAIT_S)
