@@ -26,6 +26,7 @@ The map, from the top floor down; imports only go down:
     foreign     a batch that is not on the ledger becomes a job
     view        snapshots of a job, and who watches
     polling     one poller for many batches      orphans  what the service holds of ours
+    recall      a saved file's answers become a job
     services    where prompts go                 reuse    what was asked before, and what is left to send
     api         Groq's endpoints, one coroutine each    estimates  what prompts will cost
     ledger      every batch we know, on disk; owns every path       versions  its tables, then and now

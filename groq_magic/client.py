@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from array import array
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
@@ -20,6 +21,7 @@ from groq_magic import (
     ledger,
     loop,
     prompts,
+    recall,
     reuse,
     runs,
     services,
@@ -27,8 +29,9 @@ from groq_magic import (
     wire,
 )
 from groq_magic import schema as schemas
-from groq_magic.answers import Answers, Rows, Verbs, display
+from groq_magic.answers import Answers, Rows, Verbs, display, saved
 from groq_magic.answers.reading import CUT, UNANSWERED
+from groq_magic.answers.saved import Saved
 from groq_magic.costs import NO_LIMIT, Estimate, Limit
 from groq_magic.errors import GroqMagicError, InputError, KeyMissing, StillRunning
 from groq_magic.job import NAMELESS, NEVER_SENT, NOW, SEVERAL_MODELS, Job, Loan, Snapshot
@@ -58,8 +61,8 @@ class Plan:
     """What would be sent: `tokens` is a rough count of the prompts', `estimate` what it would cost.
 
     `few_tokens` warns of too few of them an answer; `refused` says why it may not be sent as it is. `reused`
-    rows were asked before; `repeats` share the answer of an equal one; `skipped` miss a value. What is `free`
-    goes to a sandbox. The source may be `used_up` by looking.
+    rows were asked before; `read` are in the file `saved`; `repeats` share the answer of an equal one;
+    `skipped` miss a value. What is `free` goes to a sandbox. The source may be `used_up` by looking.
     """
 
     prompts: int
@@ -78,6 +81,8 @@ class Plan:
     free: bool = False
     few_tokens: str | None = None
     refused: str | None = None
+    read: int = 0
+    saved: str = ""
 
 
 # --- submitting --------------------------------------------------------------------------------------
@@ -101,6 +106,7 @@ def submit(
     take: int = 1,
     samples: int = 1,
     unique: bool = False,
+    save: str | os.PathLike[str] | None = None,
     raw: bool = False,
     missing: str = "error",
     max_prompts: int = prompts.MAX_PROMPTS,
@@ -122,8 +128,9 @@ def submit(
     price, and only while this process lives. Each prompt is asked `samples` times; with `unique`, equal
     prompts are sent once and share the answer. Everything is cut and checked before this returns; the network
     is never waited for. Nothing is sent that is estimated to cost more than `max_cost` USD, by default 5.
-    What was asked before is not sent again, row by row; another `take` is another set of answers. With a
-    `name`, `%groq attach` finds them under it in this notebook.
+    What was asked before is not sent again, row by row; another `take` is another set of answers. At the end
+    they are written to the file `save` (.jsonl, .csv, .parquet), which is read first: what it has is not
+    sent, and takes no key. With a `name`, `%groq attach` finds them under it in this notebook.
     Raises InputError, KeyMissing, LedgerError. https://console.groq.com/docs/batch
     """
     model_name = DEFAULT_MODEL if model is None else model
@@ -146,6 +153,7 @@ def submit(
         schema=fits,
         limit=limit(max_cost),
         now=now,
+        save=None if save is None else saved.place(save),
     )
     asked = prompts.from_source(
         source,
@@ -182,6 +190,7 @@ def send(
         where = services.current()
     except KeyMissing as exc:  # what was answered can be had all the same
         where, missing = keys.keyless(), exc
+    held = _held(settings, where)
     job_id = new_job_id()
     with book.cutting(job_id) as folder:
         cuts = _cut(asked, settings, folder, tick)
@@ -195,30 +204,33 @@ def send(
             settings.shard_rows,
             unique=settings.unique,
             missing=missing,
+            held=held,
             bound=settings.limit,
         )
+        if held and job.job_id != job_id:
+            _mend(job, held, cuts)
         repeats = 0 if settings.unique else shards.repeats(cuts)
     asked_now, new, way = 0, job.job_id == job_id, _way(settings)
-    if not new:
+    if not new and not missing:
         _check_cost(replace(job, window=way), _unsent([job.job_id]), settings.limit)
         runs.turn(job, way)
         job = book.job(job.job_id)
-    if not new and runs.at_rest(job.job_id) and runs.some_unanswered(job.job_id):
+    if not new and not missing and runs.at_rest(job.job_id) and runs.some_unanswered(job.job_id):
         rows = runs.read(job)
         asked_now = _ask_again(job, rows, rows.unanswered(), settings.limit, window=way)
     still = before if before and not before.done and before.job_id != job.job_id else None
-    held: list[Answers] = []
+    bound: list[Answers] = []
 
     def held_by_whoever_asked(answers: Answers) -> None:
         if still and cancel_before:
             still.cancel()
-        held.append(answers)
+        bound.append(answers)
         bind(answers)
 
     try:
-        met = replace(_met(job, asked_now, new=new), repeats=repeats)
-        if still:
-            met = replace(met, notes=(_goes_on(still, cancelled=cancel_before),))
+        notes = [_taken(held)] if held and held.taken else []
+        notes += [_goes_on(still, cancelled=cancel_before)] if still else []
+        met = replace(_met(job, asked_now, new=new), repeats=repeats, notes=tuple(notes))
         return carry(
             job,
             name,
@@ -228,9 +240,10 @@ def send(
             new=new,
             bind=held_by_whoever_asked,
             schema=settings.schema,
+            save=settings.save,
         )
     except BaseException:
-        if new and not held:  # an interrupt at the last moment: nobody has it, so nothing of it stays
+        if new and not bound:  # an interrupt at the last moment: nobody has it, so nothing of it stays
             _take_back(job.job_id)
         raise
 
@@ -323,13 +336,15 @@ def _put_down(
     *,
     unique: bool = False,
     missing: KeyMissing | None = None,
+    held: Saved | None = None,
     but: Container[str] = (),
     bound: Limit = NO_LIMIT,
 ) -> Job:
     """The submission on the ledger, with what earlier jobs have of it; or the earlier job that it is.
 
-    Where a key is `missing`, that is raised before anything is put down, unless every answer is here; what
-    costs more than `bound` raises InputError. Jobs named in `but` cannot lend to it.
+    What nobody has is taken from the file that is `held`. Where a key is `missing`, that is raised before
+    anything is put down, unless every answer is here; what costs more than `bound` raises InputError. Jobs
+    named in `but` cannot lend to it.
     """
     book = ledger.current()
     same = book.same(draft)
@@ -340,15 +355,20 @@ def _put_down(
             if same.job_id in but:
                 draft = replace(draft, attempt=draft.attempt + 1)
                 continue
-            if missing is not None and not _answered(same.job_id):
-                raise missing
+            if missing is not None and not _answered(same.job_id) and not _in_file(same, held, cuts):
+                raise _key_missing(missing, held, cuts)
             return same
         loans = _loans(draft, cuts, unique=unique, but=but)
+        wanted = _wanted(held, cuts, loans, all_of_it=missing is not None)
+        lenders = {loan.lender for loan in loans} - {draft.job_id}
+        had = len(wanted) + sum(len(loan.rows) for loan in loans)
+        if missing is not None and (had < sum(cut.lines for cut in cuts) or not all(map(_answered, lenders))):
+            raise _key_missing(missing, held, cuts)
+        if held and wanted:
+            loans.append(recall.put_down(held, draft, cuts, wanted))
+            held.taken = len(wanted)
         if loans:
             cuts = reuse.left_over(cuts, loans, folder, shard_rows)
-        lenders = {loan.lender for loan in loans} - {draft.job_id}
-        if missing is not None and (cuts or not all(map(_answered, lenders))):
-            raise missing
         _check_cost(draft, [*((cut.path, cut) for cut in cuts), *_unsent(lenders)], bound)
         return book.add(replace(draft, created_at=time.time()), cuts, folder, loans)
 
@@ -381,6 +401,67 @@ def _loans(
     repeated = reuse.repeats(draft, cuts) if unique else None
     found = runs.known(draft, cuts, repeated, but, look=look)
     return [repeated, *found] if repeated else found
+
+
+# --- a file of answers -------------------------------------------------------------------------------
+
+
+def _held(settings: Settings, where: Service) -> Saved | None:
+    """What the file has in which the answers are to be saved. Raises InputError where it is none of ours."""
+    if settings.save is None:
+        return None
+    return saved.read(settings.save, settings.take, sandbox=where.id.startswith("sandbox:"))
+
+
+def _wanted(
+    held: Saved | None, cuts: list[shards.Cut], loans: list[Loan], *, all_of_it: bool
+) -> dict[int, int]:
+    """The rows that nobody has, each with the number of its row in the file.
+
+    Those that the file tells to have come to nothing are left out, unless `all_of_it` is wanted.
+    """
+    if held is None:
+        return {}
+    repeated = frozenset(row for loan in loans if loan.kind == "repeat" for row in loan.rows)
+    had = frozenset(row for loan in loans for row in loan.rows)
+    return {
+        row: number
+        for row, number in recall.matches(held, cuts, repeated).items()
+        if row not in had and (all_of_it or recall.worth(held, number))
+    }
+
+
+def _in_file(same: Job, held: Saved | None, cuts: list[shards.Cut]) -> bool:
+    """Whether all that an earlier job at rest has no answer to is in the file, with whatever status."""
+    if held is None or not runs.at_rest(same.job_id):
+        return False
+    return {*runs.read(same).unanswered()} <= recall.matches(held, cuts).keys()
+
+
+def _mend(same: Job, held: Saved, cuts: list[shards.Cut]) -> None:
+    """Has an earlier job take the answers that it lacks from the file."""
+    if not runs.at_rest(same.job_id) or not runs.some_unanswered(same.job_id):
+        return
+    lacks, numbers = runs.read(same).unanswered(), recall.matches(held, cuts)
+    wanted = {row: numbers[row] for row in lacks if row in numbers and recall.answered(held, numbers[row])}
+    if wanted:
+        with ledger.current().submitting():
+            loan = recall.put_down(held, same, cuts, wanted)
+            _hand_on(same.job_id, replace(loan, kind="retry", ids=None))
+        held.taken = len(wanted)
+
+
+def _taken(held: Saved) -> str:
+    what = "1 answer was" if held.taken == 1 else f"{held.taken:,} answers were"
+    return f"{what} read from {saved.shown(held.path)}."
+
+
+def _key_missing(missing: KeyMissing, held: Saved | None, cuts: list[shards.Cut]) -> KeyMissing:
+    """The error, with what the file has of the submission."""
+    if held is None:
+        return missing
+    has, count = len(recall.matches(held, cuts)), sum(cut.lines for cut in cuts)
+    return KeyMissing(f"{saved.shown(held.path)} has {has:,} of these {count:,}. {missing.message}")
 
 
 @dataclass(frozen=True)
@@ -562,14 +643,18 @@ def plan(asked: Prompts, settings: Settings, tick: Callable[[int], None] = lambd
         cuts = _cut(asked, settings, Path(folder), tick)
         first, skipped = _first(cuts), len(shards.skipped(Path(folder)))
         draft, repeats = _draft(new_job_id(), asked, cuts, Path(folder), settings, where, ""), 0
+        held, read = _held(settings, where), 0
         if same := ledger.current().same(draft):
             cuts = _unanswered(same, Path(folder) / "again")
             reused = draft.prompts - skipped - sum(cut.lines for cut in cuts)
         else:
             loans = _loans(draft, cuts, unique=settings.unique, look=True)
+            wanted = _wanted(held, cuts, loans, all_of_it=False)
+            read = len(wanted)
             reused, repeats = (
                 sum(len(loan.rows) for loan in loans if loan.kind == kind) for kind in ("reuse", "repeat")
             )
+            loans += [reuse.loan("", wanted, cuts)] if wanted else []
             cuts = reuse.left_over(cuts, loans, Path(folder), settings.shard_rows) if loans else cuts
         first = _first(cuts) if cuts else first
         book, files = ledger.current(), [(cut.path, cut) for cut in cuts]
@@ -595,6 +680,8 @@ def plan(asked: Prompts, settings: Settings, tick: Callable[[int], None] = lambd
         free=free,
         few_tokens=few,
         refused=costs.refusal(estimate, settings.limit, free=free) if cuts else None,
+        read=read,
+        saved=saved.shown(settings.save) if settings.save else "",
     )
 
 
@@ -634,8 +721,12 @@ def carry(
     new: bool = False,
     bind: Callable[[Answers], None] = lambda answers: None,
     schema: Schema | None = None,
+    save: Path | None = None,
 ) -> Answers:
-    """Starts carrying a job, or joins whoever does in this process; Answers over its rows."""
+    """Starts carrying a job, or joins whoever does in this process; Answers over its rows.
+
+    At the end they are saved in the file `save`.
+    """
     if service is None and not runs.at_rest(job.job_id):
         with suppress(GroqMagicError):  # a key is looked for here, too: Colab answers the main thread alone
             services.of_job(job)
@@ -647,6 +738,8 @@ def carry(
         run.rows.judge(schema)
     answers = Answers(name or NAMELESS, run.rows, verbs, frame=frame, schema=schema)
     bind(answers)
+    if save is not None:
+        answers.save_at_end(save)
     runs.begin(run)
     return answers
 
@@ -668,10 +761,9 @@ def _verbs(job_id: str, run: Run, name: str, met: Met) -> Verbs:
     def watch(observer: Observer) -> None:
         # One batch may be held under several names.
         def seen(snapshot: Snapshot) -> None:
-            seen_here = replace(snapshot, name=name, reused=met.reused, reused_from=met.since)
-            observer(
-                replace(seen_here, repeats=met.repeats, again=met.again, go_on=met.go_on, notes=met.notes)
-            )
+            notes = (*met.notes, *snapshot.notes)
+            seen_here = replace(snapshot, name=name, reused=met.reused, reused_from=met.since, notes=notes)
+            observer(replace(seen_here, repeats=met.repeats, again=met.again, go_on=met.go_on))
 
         loop.run(run.view.watch(seen))
 
@@ -684,6 +776,7 @@ def _verbs(job_id: str, run: Run, name: str, met: Met) -> Verbs:
         settle=run.view.settle,
         status=lambda: run.view.snapshot().status,
         batch_ids=lambda: runs.batch_ids(job_id),
+        asked=lambda: recall.asked(job_id),
     )
 
 
@@ -763,8 +856,10 @@ def forget(answers: Answers) -> int:
         if borrowers := [job.name or NAMELESS for job in book.borrowers(job_id)]:
             raise InputError(f"Its answers are also those of {', '.join(borrowers)}: forget that first.")
         gone = [job_id]
-        for each in gone:  # with it go the retries that nobody else has answers of
-            lenders = [loan.lender for loan in book.loans(each) if loan.kind == "retry"]
+        for each in gone:  # with it go the retries, and what was read from files, that nobody else has
+            loans = [loan for loan in book.loans(each) if loan.lender not in gone]
+            own = [it for it in loans if it.kind == "retry" or book.job(it.lender).origin == "saved"]
+            lenders = dict.fromkeys(loan.lender for loan in own)
             gone += [one for one in lenders if {job.job_id for job in book.borrowers(one)} <= {*gone}]
         if any(map(runs.locked, gone)):
             raise StillRunning("It still runs, here or in another notebook: wait for it or cancel it first.")

@@ -162,7 +162,7 @@ class Reckoning:
         """The parts of a job's shards; what has come counts as it is."""
         found: list[Part] = []
         for shard in shards:
-            if shard.state in ("cancelled", "withdrawn"):
+            if shard.state in ("cancelled", "saved", "withdrawn"):
                 continue
             here = shard.state == "collected" and bool(shard.prompt_tokens or not shard.completed)
             if here and job.model != SEVERAL_MODELS:

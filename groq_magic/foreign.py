@@ -88,7 +88,7 @@ async def take_up(api: Groq, batch_id: str) -> Job:
             **policy.facts(batch),
             "created_at": job.created_at,
         }
-        return book.add(job, [cut], folder, sent=facts)
+        return book.add(job, [cut], folder, sent=[facts])
 
 
 async def _again(act: Callable[[], Awaitable[T]]) -> T:

@@ -10,6 +10,7 @@
     anything before `created` ─▶ refused      the service will not have it: a later run tries again
     cut, uploading, uploaded ─cancel─▶ cancelled      nothing of it became a batch
     anything before `creating` ─▶ withdrawn     other jobs have asked meanwhile; what is left is a new shard
+    saved       from a file of answers, which has no line for these rows: `status` and `reason` are the rows'
 
     direct ─ask─▶ collected     in place of `cut` where each prompt is asked by itself (`--now`); what came
                                 so far is in the shard's result file, which grows: see `now`
@@ -44,7 +45,8 @@ class Job:
     """One submission as the ledger knows it. Times are epoch seconds.
 
     `prompts` counts its rows: each prompt has `samples` of them, one after the other. `origin` tells what
-    made it: a submission, a retry of another job's rows, or the taking up of a batch that is not ours.
+    made it: a submission, a retry of another job's rows, the taking up of a batch that is not ours, or a
+    saved file, whose answers were here from the beginning.
     """
 
     job_id: str
@@ -62,7 +64,7 @@ class Job:
     samples: int = 1
     take: int = 1
     attempt: int = 1
-    origin: Literal["submit", "retry", "attach"] = "submit"
+    origin: Literal["submit", "retry", "attach", "saved"] = "submit"
     cancel_requested_at: float | None = None
     stopped: str | None = None
 
@@ -106,7 +108,7 @@ class Shard:
 
     @property
     def direct(self) -> bool:
-        """Whether its prompts are, or were, asked one by one."""
+        """Whether its prompts are, or were, asked one by one (or lay in a file: of those nobody asks)."""
         return self.state == "direct" or (self.state == "collected" and self.batch_id is None)
 
 
@@ -139,6 +141,7 @@ _STEPS: dict[str, Step] = {
     "refused": "rest",  # see `in_a_later_run`
     "collected": "rest",
     "cancelled": "rest",
+    "saved": "rest",
     "withdrawn": "rest",
 }
 NEVER_SENT = frozenset({"cut", "uploading", "uploaded", "refused"})

@@ -291,10 +291,10 @@ class Ledger:
         cuts: Sequence[Cut],
         folder: Path,
         loans: Sequence[Loan] = (),
-        sent: Mapping[str, object] | None = None,
+        sent: Sequence[Mapping[str, object]] = (),
     ) -> Job:
-        """Puts a job down with its shards and takes its folder over; `sent` are facts of shards that the
-        service has already.
+        """Puts a job down with its shards and takes its folder over; `sent` are facts of shards, of each in
+        order, that need not be sent any more.
 
         If the same requests were submitted before to the same service, nothing is added and the earlier
         job comes back: two kernels that submit at one moment get one job.
@@ -305,7 +305,8 @@ class Ledger:
             _insert(db, "jobs", {key: getattr(job, key) for key in _JOB})
             for cut in cuts:
                 _put(db, job.job_id, cut, job.unsent)
-            _update(db, "shards", dict(sent or {}), "job_id=?", (job.job_id,))
+            for cut, facts in zip(cuts, sent, strict=False):
+                _update(db, "shards", dict(facts), "job_id=? AND number=?", (job.job_id, cut.number))
             for loan in loans:
                 _lend(db, job.job_id, loan)
             folder.rename(self.folder(job.job_id))
@@ -351,6 +352,14 @@ class Ledger:
             "SELECT first_row, lines, row_map FROM shards WHERE job_id=? ORDER BY number", (job_id,)
         )
         return [_row_numbers(*held) for held in found]
+
+    def prints(self, job_id: str) -> Iterator[tuple[Sequence[int], bytes]]:
+        """For each shard of a job, in order, its rows and their fingerprints, 16 bytes each."""
+        found = self._rows(
+            "SELECT first_row, lines, row_map, fingerprints FROM shards WHERE job_id=? ORDER BY number",
+            (job_id,),
+        )
+        return ((_row_numbers(first, lines, held), prints) for first, lines, held, prints in found)
 
     def known(self, job: Job, forms: Set[str]) -> Iterator[tuple[str, str, Sequence[int], bytes]]:
         """Requests of these forms that were put down for the job's service and take, oldest first.

@@ -136,6 +136,8 @@ def batches() -> Listing:
     entries: list[Entry] = []
     known: set[str | None] = set()
     for job in book.jobs():
+        if job.origin == "saved":  # no batch: a file
+            continue
         shards = _heard(job.job_id, listed)
         known.update(shard.batch_id for shard in shards)
         entries.append(_of_job(job, shards, here, status(job, listed)))

@@ -98,6 +98,8 @@ class Run:
             await asyncio.gather(*borrowing)
             try:
                 if not self._leaving:
+                    if self.rows.not_sent is None:
+                        await asyncio.to_thread(self.rows.end_all)
                     self.view.changed()
             except Exception:
                 log.warning("groq_magic: the end could not be shown", exc_info=True)

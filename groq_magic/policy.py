@@ -8,7 +8,7 @@ from typing import Literal
 import tenacity
 
 from groq_magic import job as jobs
-from groq_magic.answers.reading import CANCELLED, EXPIRED, FAILED, MISSING, Held
+from groq_magic.answers.reading import CANCELLED, EXPIRED, FAILED, MISSING, STATUSES, Held
 from groq_magic.errors import ApiError, NoReply, Refused
 from groq_magic.job import Job, Shard
 from groq_magic.keys import Service
@@ -69,6 +69,9 @@ def reason(batch: Batch) -> str | None:
 
 def ending(shard: Shard) -> tuple[int, str, str]:
     """Status, code and reason of the rows of a resting shard of which no line came."""
+    if shard.state == "saved":
+        code, _, said = (shard.reason or "").partition(": ")
+        return STATUSES.index(shard.status or "missing"), code, said
     if shard.state == "cancelled":
         return CANCELLED, "not_sent", shard.reason or "Cancelled before it was sent."
     if shard.direct:

@@ -87,6 +87,11 @@ def find(
     return [Loan(lender, "reuse", now, *_in_order(*pairs, ids)) for lender, pairs in loans.items()]
 
 
+def loan(lender: str, places: Mapping[int, int], cuts: Sequence[Cut]) -> Loan:
+    """A loan of rows of a submission, each with its row at the lender."""
+    return Loan(lender, "reuse", time.time(), *_in_order(places, places.values(), _ids(cuts)))
+
+
 def left_over(cuts: Sequence[Cut], loans: Iterable[Loan], folder: Path, max_lines: int) -> list[Cut]:
     """The rows that nobody has, cut once more in place of the whole."""
     again = folder / "again"

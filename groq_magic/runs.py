@@ -111,8 +111,10 @@ def shared(job_id: str) -> str | None:
 
 
 def samples(job: Job) -> Callable[[int], int]:
-    """Which sample of its prompt each row of a job is; of a retry's, those tell that it is asked for."""
-    if job.origin != "retry":
+    """Which sample of its prompt each row of a job is; of a retry's, those tell that it is asked for;
+    of a saved file's, those that have it.
+    """
+    if job.origin not in ("retry", "saved"):
         return lambda row: row % job.samples + 1
     known: dict[int, int] = {}
     book = ledger.current()
@@ -147,7 +149,13 @@ def _rows(job: Job, loans: list[Loan], lenders: list[Rows]) -> Rows:
     """The rows of a job, none of them filled yet; `lenders` are the rows of those that its `loans` name."""
     book = ledger.current()
     sources = [
-        Source(shard.number, book.shard_path(job.job_id, shard.number), rows, shard.prefix, shard.direct)
+        Source(
+            shard.number,
+            book.shard_path(job.job_id, shard.number),
+            rows,
+            shard.prefix,
+            shard.direct and job.origin != "saved",
+        )
         for shard, rows in zip(book.shards(job.job_id), book.rows(job.job_id), strict=True)
     ]
     found = book.repeats(job.job_id)
@@ -191,7 +199,7 @@ def _lent(loans: list[Loan], lenders: list[Rows]) -> list[Lent]:
 
 
 def _complete(found: list[Shard]) -> bool:
-    return all(shard.state in ("collected", "cancelled", "withdrawn") for shard in found)
+    return all(shard.state in ("collected", "cancelled", "saved", "withdrawn") for shard in found)
 
 
 def driven(job_id: str) -> bool:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from numbers import Real
+from pathlib import Path
 from typing import Any
 
 from groq_magic import prices, shards
@@ -45,7 +46,8 @@ WINDOWS = ("24h", "7d")  # those with evidence: https://console.groq.com/docs/ba
 class Settings:
     """What the prompts are asked with. `options` go into every body as they are.
 
-    `now` asks each prompt by itself through the ordinary endpoint, for which there is no `window`.
+    `now` asks each prompt by itself through the ordinary endpoint, for which there is no `window`; `save` is
+    the file in which the answers are saved, and looked for first: see `saved.place`.
     """
 
     model: str = DEFAULT_MODEL
@@ -58,6 +60,7 @@ class Settings:
     schema: Schema | None = None
     limit: Limit = DEFAULT_LIMIT
     now: bool = False
+    save: Path | None = None
 
     def __post_init__(self) -> None:
         """Raises InputError where something is none of what Groq or the ledger takes."""

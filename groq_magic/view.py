@@ -141,6 +141,7 @@ class View:
             first_prompt=self._read_first_prompt(),
             first_answers=self._read_first_answers() if phase == "done" else (),
             samples=job.samples,
+            notes=tuple(rows.said.values()),
             labels=tuple(self._rows.label_counts().items()) if phase == "done" else (),
             again_done=sum(shard.completed + shard.failed for shard in self._awaited(retried=True)),
             history=tuple(self._history),

@@ -596,7 +596,15 @@ def frontend(monkeypatch: pytest.MonkeyPatch) -> Iterator[Frontend]:
 def new_card() -> Card:
     """A card over answers of which nothing is asked."""
     verbs = Verbs(
-        lambda observer: None, Future, Future, lambda: None, int, lambda: None, lambda: "in_progress", list
+        lambda observer: None,
+        Future,
+        Future,
+        lambda: None,
+        int,
+        lambda: None,
+        lambda: "in_progress",
+        list,
+        Future,
     )
     return Card(Answers("answers", Rows("0123456789ab", 1, []), verbs))
 

@@ -26,7 +26,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("ledger",),
     ("api", "estimates"),
     ("polling", "policy", "view", "orphans", "reuse", "services"),
-    ("download", "now"),
+    ("download", "now", "recall"),
     ("pipeline", "foreign"),
     ("runs",),
     ("listing", "models"),

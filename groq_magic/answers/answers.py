@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 from groq_magic import wire
-from groq_magic.answers import display, frames, spending
+from groq_magic.answers import display, frames, saved, spending
 from groq_magic.answers.reading import CUT, OK, PENDING, SKIPPED, STATUSES, Rows
+from groq_magic.answers.saved import Asked
 from groq_magic.costs import Cost
-from groq_magic.errors import InputError, NotSent, StillRunning
+from groq_magic.errors import GroqMagicError, InputError, NotSent, StillRunning, redact
 from groq_magic.schema import Schema
 
 if TYPE_CHECKING:
@@ -150,6 +153,7 @@ class Verbs:
     settle: Callable[[], None]
     status: Callable[[], str]
     batch_ids: Callable[[], list[str]]
+    asked: Callable[[], Asked]
 
 
 class Answers(Sequence[Answer]):
@@ -375,6 +379,32 @@ class Answers(Sequence[Answer]):
         """An Arrow table: the source's columns where it was a table, then the answers' columns."""
         self._check("The table is", partial)
         return frames.to_arrow(self)
+
+    def save(self, path: str | os.PathLike[str]) -> Path | None:
+        """Writes the answers to a file (.jsonl, .csv, .parquet), which `--save` and `submit(save=…)` read.
+
+        It has the columns of `to_dicts()` and one more, which is ours. Where the file has answers that these
+        have not, it is kept beside the new one: what it is called then comes back, else None. Raises
+        StillRunning before the end, NotSent, and InputError for a file that holds something else, or cannot
+        be written.
+        """
+        self._check("The answers are")
+        return saved.write(self, saved.place(path), self.verbs.asked())
+
+    def save_at_end(self, path: Path) -> None:
+        """Has the same done at the end, and after every retry. A failure is said on the card, and no more."""
+        named = saved.shown(path)
+
+        def save() -> str:
+            try:
+                kept = self.save(path)
+            except Exception as exc:
+                why = exc.message if isinstance(exc, GroqMagicError) else redact(repr(exc))
+                return f"Not saved: {why} To try again: {self.name}.save({named!r})."
+            other = f" What it had besides is in {saved.shown(kept)} now." if kept else ""
+            return f"Saved in {named}.{other}"
+
+        self._rows.at_end(str(path), save)
 
     def as_source(self) -> object:
         """What the next batch has of this one, as `--from`: a table like the source's, or a list of dicts."""

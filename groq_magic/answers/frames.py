@@ -98,7 +98,7 @@ def dicts(answers: Answers) -> list[dict[str, Any]]:
     else:
         asked = source if isinstance(source, list) else source.rows(named=True)
     taken = dict.fromkeys(key for given in asked for key in given)  # of all rows: a row may lack some
-    names = _renamed(_added(answers), taken)
+    names = renamed(_added(answers), taken)
     return [given | dict(zip(names, row, strict=True)) for given, row in zip(asked, rows, strict=True)]
 
 
@@ -183,7 +183,7 @@ def to_arrow(answers: Answers) -> pyarrow.Table:
             pa.Table.from_pandas(source.to_pandas(), preserve_index=False) if pandas_s else source.to_arrow()
         )
     columns = _columns(answers, given.column_names if given is not None else ())
-    arrays = {name: _arrow_array(pa, name, values) for name, values in columns.items()}
+    arrays = {name: arrow_array(pa, name, values) for name, values in columns.items()}
     if given is None:
         return pa.table(arrays)
     for name, values in arrays.items():
@@ -210,7 +210,7 @@ def _arrow_of(rows: list[dict[str, Any]], pa: Any) -> Any:
         raise _mixed("Arrow", exc) from exc
 
 
-def _arrow_array(pa: Any, name: str, values: list[Any]) -> Any:
+def arrow_array(pa: Any, name: str, values: list[Any]) -> Any:
     """A column; values that no type of Arrow holds together become their JSON."""
     kinds = _kinds(name, values)
     known = {str: pa.string(), int: pa.int64(), bool: pa.bool_(), float: pa.float64()}
@@ -269,7 +269,7 @@ def _columns(answers: Answers, taken: Iterable[str]) -> dict[str, list[Any]]:
             [_as_text(answer.prompt) for answer in answers],
         )
         columns = [ids, asked, *columns]
-    return dict(zip(_renamed(names, taken), columns, strict=True))
+    return dict(zip(renamed(names, taken), columns, strict=True))
 
 
 def _rows(answers: Answers) -> list[list[Any]]:
@@ -287,7 +287,7 @@ def _as_text(prompt: str | list[dict[str, Any]] | None) -> str | None:
     return json.dumps(prompt, ensure_ascii=False) if isinstance(prompt, list) else prompt
 
 
-def _renamed(names: Iterable[str], taken: Iterable[str]) -> list[str]:
+def renamed(names: Iterable[str], taken: Iterable[str]) -> list[str]:
     """The names, or others that are free."""
     used, free = set(taken), []
     for name in names:

@@ -164,6 +164,29 @@ class Rows:
         self._offsets: dict[int, array[int]] = {}
         self._finders: dict[int, Callable[[str], int | None]] = {}
         self._lock = threading.Lock()
+        self._at_end: dict[str, Callable[[], str]] = {}
+        self._ended = False  # whether what is to be done at the end is being done, or was
+        self.said: dict[str, str] = {}  # what came of it
+
+    # --- at the end ---------------------------------------------------------------------------------
+
+    def at_end(self, key: str, act: Callable[[], str]) -> None:
+        """Has this done once all rows have their end, and after every retry; at once if that is over.
+
+        It never raises, and gives what is to be said of it. Of one `key` the last is done.
+        """
+        with self._lock:
+            self._at_end[key] = act
+            late = self._ended
+        if late:
+            self.said[key] = act()
+
+    def end_all(self) -> None:
+        """Does what is to be done at the end."""
+        with self._lock:
+            self._ended, acts = True, dict(self._at_end)
+        for key, act in acts.items():
+            self.said[key] = act()
 
     # --- filling ------------------------------------------------------------------------------------
 
@@ -284,7 +307,7 @@ class Rows:
         """More is to come for these rows, from these lenders; those known before come first among them."""
         self.lent = list(lent)
         self.waiting = set(range(len(self.lent)))
-        self.finished = Future()
+        self.finished, self._ended = Future(), False
         self.left, self.not_resent = False, None
 
     def borrow(self, lent: Lent) -> None:
@@ -511,7 +534,13 @@ class Rows:
             return wire.reply(file.readline())
 
     def replies(self, rows: Sequence[int]) -> Iterator[wire.Reply | None]:
-        """The lines of many rows, each file opened once."""
+        """The lines of many rows, read."""
+        return (None if line is None else wire.reply(line) for line in self.found(rows))
+
+    def found(self, rows: Sequence[int]) -> Iterator[bytes | None]:
+        """The lines that answered many rows, as they lie on disk; None where none came. Each file is opened
+        once.
+        """
         with ExitStack() as opened:
             files: dict[int, IO[bytes]] = {}
             for row in rows:
@@ -522,7 +551,7 @@ class Rows:
                 if index not in files:
                     files[index] = opened.enter_context(self._paths[index].open("rb"))
                 files[index].seek(self._offset[row])
-                yield wire.reply(files[index].readline())
+                yield files[index].readline()
 
     def answered(self, row: int) -> bool:
         """Whether a row has a whole answer, one that fits its schema."""

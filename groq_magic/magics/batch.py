@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from IPython.display import display
 
 from groq_magic import client, costs, prompts
-from groq_magic.answers import Answers
+from groq_magic.answers import Answers, saved
 from groq_magic.client import Plan
 from groq_magic.errors import InputError
 from groq_magic.magics import options
@@ -67,6 +67,7 @@ def run(magics: GroqMagics, line: str, cell: str | None) -> Answers | None:
         schema=schema,
         limit=limit(given.get("max_cost"), magics.max_cost),
         now=at_once,
+        save=saved.place(given["save"]) if "save" in given else None,
     )
 
     bound: list[Answers] = []
@@ -241,12 +242,15 @@ def _planned(plan: Plan) -> str:
         )
     were = "was asked before and is" if plan.reused == 1 else "were asked before and are"
     reused = f" {plan.reused:,} {were} not sent again." if plan.reused else ""
+    held = "answer" if plan.read == 1 else "answers"
+    read = f" {plan.read:,} {held} would be read from {plan.saved}." if plan.read else ""
     repeats = f" {plan.repeats:,} repeat another and share its answer." if plan.repeats else ""
     many = "misses a value" if plan.skipped == 1 else "miss a value"
     skipped = f" {plan.skipped:,} {many} and would be skipped." if plan.skipped else ""
     used_up = _USED_UP if plan.used_up else ""
     first = f"\nThe first one:\n{plan.first}" if plan.prompts else ""
-    return f"{what}.{reused}{repeats}{skipped} Nothing was sent.{used_up}{_at_what_cost(plan)}{first}"
+    nothing = "Nothing was sent."
+    return f"{what}.{reused}{read}{repeats}{skipped} {nothing}{used_up}{_at_what_cost(plan)}{first}"
 
 
 def _at_what_cost(plan: Plan) -> str:

@@ -21,6 +21,7 @@ from IPython.core.completer import (
 from IPython.core.interactiveshell import InteractiveShell
 
 from groq_magic import client, ledger, prices
+from groq_magic.answers.cells import FORMS
 from groq_magic.errors import LedgerError
 from groq_magic.magics import cursor, variables
 from groq_magic.magics.batch import DEFAULT_NAME
@@ -185,6 +186,8 @@ def _values(place: Place, option: Option, notebook: _Notebook) -> tuple[str, Off
         return typed.rpartition("/")[2], _files(typed, place.quote) if option.flag == "--from" else ()
     if typed.startswith("@") and not place.quote:
         return typed[1:], _fitting(typed[1:], notebook.names(_HELD[option.kind]), "instance")
+    if option.flag == "--save":
+        return typed.rpartition("/")[2], _files(typed, place.quote, tuple(FORMS))
     if option.flag == "--id":
         return typed, _ids(place, notebook)
     if option.flag == "--model":
@@ -216,17 +219,19 @@ def _ids(place: Place, notebook: _Notebook) -> Offers:
             yield '"{}"'.format(column.replace('"', '\\"')), "field"
 
 
-def _files(typed: str, quote: str) -> Offers:
-    """Files that prompts can be read from, and folders, in the folder that is typed."""
-    folder, slash, begun = typed.replace(f"\\{quote}", quote).rpartition("/")
+def _files(typed: str, quote: str, endings: tuple[str, ...] = FILES) -> Offers:
+    """Files with these endings, by default those that prompts can be read from, and folders, in the folder
+    that is typed.
+    """
+    folder, slash, begun = (typed.replace(f"\\{quote}", quote) if quote else typed).rpartition("/")
     with suppress(OSError), os.scandir(Path(folder + slash or ".").expanduser()) as entries:
         for entry in sorted(entries, key=lambda entry: entry.name.casefold()):
-            name = entry.name.replace(quote, f"\\{quote}")
+            name = entry.name.replace(quote, f"\\{quote}") if quote else entry.name
             if not entry.name.startswith(begun) or (entry.name.startswith(".") and not begun):
                 continue
             if entry.is_dir():
                 yield f"{name}/", "path"
-            elif entry.name.lower().endswith(FILES):
+            elif entry.name.lower().endswith(endings):
                 yield name, "path"
 
 

@@ -112,6 +112,13 @@ OPTIONS: tuple[Option, ...] = (
     Option("--unique", None, None, "switch", "send equal prompts once; the answer fills all their rows"),
     Option("--window", "-w", "24h|7d", "choice", "how long Groq may take; default 24h", ("24h", "7d")),
     Option("--max-cost", None, "USD", "number", "send nothing that is estimated to cost more; default 5"),
+    Option(
+        "--save",
+        None,
+        "PATH",
+        "text",
+        "a file (.jsonl, .csv, .parquet) that the answers are written to, and read from first",
+    ),
     Option("--replace", None, None, "switch", "cancel the batch that NAME still holds, and send this one"),
     Option(
         "--now",
@@ -190,7 +197,7 @@ _OPTION_NEAR_MISSES = {
     "response-format": "--schema",
     "json": "--schema",
     "labels": "--schema",
-    "output": "--schema",
+    **dict.fromkeys(("output", "out", "to", "file", "save-to", "export"), "--save"),
     "effort": "--reasoning",
     **dict.fromkeys(("budget", "cost", "max-usd", "max-price"), "--max-cost"),
 }
@@ -226,6 +233,7 @@ _EXAMPLES = {
     "--window": "--window 7d",
     "--max-cost": "--max-cost 20",
     "--try": "--try 5",
+    "--save": "--save answers.csv",
 }
 _TRIED = 3  # prompts, where --try names no number
 
@@ -530,6 +538,8 @@ def _value(option: Option, typed: _Typed, evaluate: Callable[[str], object]) -> 
         return _TRIED
     if option.kind in ("number", "integer", "count"):
         return _number(option, typed, value)
+    if option.flag == "--save" and isinstance(value, Path):
+        return str(value)
     if not isinstance(value, str):
         raise InputError(
             f"{_said(option, typed)}: the variable holds {_a(value)}; {option.flag} needs a text"

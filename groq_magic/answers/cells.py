@@ -1,0 +1,229 @@
+"""The columns of answers, and a last one beside them, as a file and back: one table of the kinds of files.
+
+A cell is what the file can hold of it: .jsonl has JSON's values, .parquet the types of the source's columns,
+.csv texts, where None is empty and a list is its JSON. Texts stay as they are.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from groq_magic.answers import frames
+from groq_magic.errors import InputError
+from groq_magic.prompts.checks import is_missing, one_line
+
+if TYPE_CHECKING:
+    from groq_magic.answers.answers import Answers
+
+OURS = "groq_magic"
+"""What the last column is called; where there is such a name already, it takes a suffix, as others do."""
+
+Cells = tuple[Mapping[str, object], bytes]
+"""A row as it is read: the cells of the other columns by name, and what the last one holds."""
+
+_PIECE = 1_000
+_BOM = b"\xef\xbb\xbf"
+
+
+@dataclass(frozen=True)
+class Form:
+    """How one kind of file is written, with the last column's cells, and read."""
+
+    write: Callable[[Path, Answers, Sequence[bytes]], None]
+    read: Callable[[Path], Iterator[Cells]]
+
+
+def arrow() -> Any:
+    """pyarrow. Raises InputError where it is not installed."""
+    try:
+        import pyarrow.parquet
+
+        return pyarrow
+    except ModuleNotFoundError as exc:
+        raise InputError("A .parquet takes pyarrow: pip install pyarrow; or save as .csv or .jsonl.") from exc
+
+
+class NotOurs(Exception):
+    """The file holds something else than answers that were saved."""
+
+
+def _ours(names: Sequence[str]) -> None:
+    if not names or not names[-1].startswith(OURS):
+        raise NotOurs
+
+
+# --- the rows ------------------------------------------------------------------------------------------
+
+
+def _table(answers: Answers) -> tuple[list[str], list[dict[str, Any]]]:
+    """The names of all columns but the last, and the rows by name; a row may lack some."""
+    rows = answers.to_dicts()
+    keys = list(dict.fromkeys(key for row in rows for key in row))
+    names = dict(zip(keys, frames.renamed((_whole(str(key)) for key in keys), ()), strict=True))
+    levels = _levels(answers, names.values())
+    named = [{names[key]: value for key, value in row.items()} for row in rows]
+    if levels:
+        heads = zip(*levels.values(), strict=True)
+        named = [dict(zip(levels, head, strict=True)) | row for head, row in zip(heads, named, strict=True)]
+    return [*levels, *names.values()], named
+
+
+def _levels(answers: Answers, taken: Any) -> dict[str, list[Any]]:
+    """The levels of a pandas source's index that have a name, each a column."""
+    import narwhals.dependencies as known
+
+    frame, levels = answers._frame, dict[str, list[Any]]()
+    if not known.is_pandas_dataframe(frame):
+        return levels
+    places = [row // answers._rows.samples for row in answers._picked]
+    for number, name in enumerate(frame.index.names):
+        if name is not None:
+            free = _whole(str(name))
+            while free in (*taken, *levels):
+                free += "_index"
+            levels[free] = list(frame.index.get_level_values(number)[places])
+    return levels
+
+
+def _last(names: Sequence[str]) -> str:
+    """The name of the last column beside these."""
+    return frames.renamed([OURS], names)[0]
+
+
+def _whole(text: str) -> str:
+    """The text, in which half a character, which no file in UTF-8 can hold, becomes a question mark."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
+
+
+# --- .jsonl --------------------------------------------------------------------------------------------
+
+
+def _other(value: Any) -> object:
+    """A value that JSON has none of its own for: of NumPy's its own, else what it reads as."""
+    if is_missing(value):
+        return None
+    return value.item() if type(value).__module__ == "numpy" and not value.shape else _whole(str(value))
+
+
+_encode = msgspec.json.Encoder(enc_hook=_other).encode
+
+
+def _json(value: Any) -> bytes:
+    """The value as JSON; what JSON cannot hold, as it reads."""
+    try:
+        return _encode(value)
+    except (TypeError, ValueError, OverflowError, RecursionError):
+        return _encode(_whole(str(value)))
+
+
+def _write_jsonl(path: Path, answers: Answers, records: Sequence[bytes]) -> None:
+    names, rows = _table(answers)
+    last = _last(names)
+    with path.open("xb") as file:
+        for row, record in zip(rows, records, strict=True):
+            cells = {name: msgspec.Raw(_json(value)) for name, value in row.items()}
+            file.write(msgspec.json.encode({**cells, last: msgspec.Raw(record)}) + b"\n")
+
+
+def _read_jsonl(path: Path) -> Iterator[Cells]:
+    decode, ours = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode, False
+    with path.open("rb") as file:
+        for line in file:
+            try:
+                row = decode(line.removeprefix(_BOM))
+            except ValueError:  # a line that was cut off
+                continue
+            if not ours:
+                _ours([*row])
+                ours = True
+            held = bytes(row.popitem()[1]) if row else b""
+            yield {name: bytes(value) for name, value in row.items()}, held
+    if not ours:
+        raise NotOurs
+
+
+# --- .csv ----------------------------------------------------------------------------------------------
+
+
+def _cell(value: Any) -> str:
+    """A value as it stands in a .csv."""
+    if type(value) is str:
+        return _whole(value)
+    if is_missing(value):
+        return ""
+    return _json(value).decode() if isinstance(value, list | tuple | dict) else _whole(str(value))
+
+
+_PARTS = re.compile(rf'([,;\t])"?{OURS}')
+
+
+def _write_csv(path: Path, answers: Answers, records: Sequence[bytes]) -> None:
+    names, rows = _table(answers)
+    with path.open("x", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow([*names, _last(names)])
+        for row, record in zip(rows, records, strict=True):
+            writer.writerow([*(_cell(row.get(name)) for name in names), record.decode()])
+
+
+def _read_csv(path: Path) -> Iterator[Cells]:
+    # The limit is the process's, and by default less than a long answer.
+    csv.field_size_limit(max(csv.field_size_limit(), 2**31 - 1))
+    with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
+        parts = _PARTS.findall(file.readline())  # another program may have saved it in its own way
+        file.seek(0)
+        reader = csv.reader(file, delimiter=parts[-1] if parts else ",")
+        with suppress(csv.Error):  # from there on it is no .csv
+            names = next(reader, [])
+            _ours(names)
+            for cells in reader:
+                if len(cells) == len(names):
+                    yield dict(zip(names[:-1], cells[:-1], strict=True)), cells[-1].encode()
+            return
+        if not reader.line_num:
+            raise NotOurs
+
+
+# --- .parquet ------------------------------------------------------------------------------------------
+
+
+def _write_parquet(path: Path, answers: Answers, records: Sequence[bytes]) -> None:
+    pa = arrow()
+    try:
+        table = frames.to_arrow(answers)
+        levels = _levels(answers, table.column_names)
+        for place, (name, values) in enumerate(levels.items()):
+            table = table.add_column(place, name, frames.arrow_array(pa, name, values))
+        texts = pa.array([record.decode() for record in records], pa.string())
+        pa.parquet.write_table(table.append_column(_last(table.column_names), texts), path)
+    except (pa.ArrowException, ValueError) as exc:
+        raise InputError(f"A .parquet cannot hold these columns: {one_line(exc)}. Save as .jsonl.") from exc
+
+
+def _read_parquet(path: Path) -> Iterator[Cells]:
+    pa = arrow()
+    try:
+        with pa.parquet.ParquetFile(path) as file:
+            names = file.schema_arrow.names
+            _ours(names)
+            for batch in file.iter_batches(_PIECE):
+                for *cells, held in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+                    told = held.encode() if isinstance(held, str) else b""
+                    yield dict(zip(names[:-1], cells, strict=True)), told
+    except pa.ArrowException as exc:
+        raise NotOurs from exc
+
+
+FORMS = {
+    ".jsonl": Form(_write_jsonl, _read_jsonl),
+    ".csv": Form(_write_csv, _read_csv),
+    ".parquet": Form(_write_parquet, _read_parquet),
+}

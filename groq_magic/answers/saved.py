@@ -1,0 +1,330 @@
+"""A file of answers: written beside a notebook once they have ended, read there in place of asking again.
+
+It has the columns of `to_dicts()`, a pandas source's named index levels in front of them, and one more, which
+is the last, whatever it had to be called: for each row a `Record`, JSON on one line. The others are for
+people. A row is known by what it asks (see `shards`), so a file may be sorted, filtered, or of other prompts.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import os
+import time
+import uuid
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from glob import escape
+from itertools import zip_longest
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from groq_magic import wire
+from groq_magic.answers import cells
+from groq_magic.answers.cells import Cells
+from groq_magic.answers.reading import CUT, OK, PENDING, STATUSES
+from groq_magic.errors import InputError
+
+if TYPE_CHECKING:
+    from groq_magic.answers.answers import Answers
+
+_STALE_S = 3_600.0  # so old is what a process left aside that was killed while it wrote
+_SANDBOX = "sandbox/"  # how the sandbox's answers begin the name of their model
+
+
+class Record(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What the last column holds. `line` is the line of the result file, null where none came.
+
+    `request` is the fingerprint of what was asked, in hex; null where nothing was: a row that was skipped, or
+    that shares the answer of an equal one. `why` is code and message of a row without an answer. `take` is
+    that of the submission; `sandbox` says that no model was asked.
+    """
+
+    request: str | None
+    status: str
+    why: tuple[str, str] | None
+    line: msgspec.Raw
+    take: int = 1
+    sandbox: bool = False
+
+    @property
+    def answered(self) -> bool:
+        """Whether a line came of it: an answer, or the error that Groq has given for one."""
+        return self.request is not None and bytes(self.line) != b"null"
+
+    @property
+    def key(self) -> tuple[str | None, int]:
+        """What it is known by."""
+        return self.request, self.take
+
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(Record).decode
+_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the rows of a job ask, 16 bytes for each, zeros where nothing is asked; the take, and whom."""
+
+    requests: bytes | bytearray
+    take: int
+    sandbox: bool
+
+
+# --- where ---------------------------------------------------------------------------------------------
+
+
+def place(path: str | os.PathLike[str]) -> Path:
+    """The file that is meant, absolute. Raises InputError where no answers can be kept in it."""
+    named = os.fspath(path)
+    try:
+        found = Path(named).expanduser().absolute()
+        if found.is_dir():
+            raise InputError(f"{named} is a folder: name a file in it, for example {named}/answers.csv")
+        if found.suffix.lower() not in cells.FORMS:
+            known = " or ".join((", ".join([*cells.FORMS][:-1]), [*cells.FORMS][-1]))
+            raise InputError(f"Answers are saved as {known}, not as {named!r}: --save answers.csv")
+        if not found.parent.is_dir():
+            raise InputError(f"There is no folder {str(found.parent)!r} to save answers in: make it first.")
+    except (OSError, RuntimeError, ValueError) as exc:  # a name that no file can have, no home
+        if isinstance(exc, InputError):
+            raise
+        raise InputError(f"No file can be called {named!r}: {_why(exc)}.") from exc
+    if found.suffix.lower() == ".parquet":
+        cells.arrow()
+    _check(found)
+    return found
+
+
+def _check(path: Path) -> None:
+    """Raises InputError for a file that holds something else than answers of ours."""
+    if _there(path):
+        next(_rows(path), None)
+
+
+def _there(path: Path) -> bool:
+    return path.exists() and path.stat().st_size > 0
+
+
+def shown(path: Path) -> str:
+    """The file's name for people: from the working folder on, if it lies in there."""
+    with contextlib.suppress(ValueError, OSError):
+        return str(path.relative_to(Path.cwd()))
+    return str(path)
+
+
+def _why(exc: Exception) -> str:
+    return exc.strerror if isinstance(exc, OSError) and exc.strerror else " ".join(str(exc).split())
+
+
+# --- writing -------------------------------------------------------------------------------------------
+
+
+def write(answers: Answers, path: Path, asked: Asked) -> Path | None:
+    """Writes the answers, which have ended, in place of what was saved in that file.
+
+    Written aside and renamed: an interrupt leaves the file as it was. Where it holds the same already it is
+    left alone. What it has answers of and these have not is kept beside it: that file comes back. Raises
+    InputError where it holds something else, or cannot be written.
+    """
+    path = place(path)
+    aside = path.with_name(f".{path.name[:100]}.{uuid.uuid4().hex[:8]}.new")
+    try:
+        _sweep(path)
+        own = answers._frame is None and not answers._rows.given_ids  # such ids are made anew each time
+        records = [_encode(record) for record in _records(answers, asked)]
+        cells.FORMS[path.suffix.lower()].write(aside, answers, records)
+        _to_disk(aside)
+        kept = None
+        if _there(path):
+            same, lost = _compared(path, aside, {"id"} if own else set())
+            if same:
+                return None
+            kept = _kept(path) if lost else None
+        aside.replace(path)
+        return kept
+    except (OSError, csv.Error) as exc:
+        raise InputError(f"{shown(path)} cannot be written: {_why(exc)}.") from exc
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def _records(answers: Answers, asked: Asked) -> Iterator[Record]:
+    rows, nothing = answers._rows, bytes(16)
+    for row, line in zip(answers._picked, rows.found(answers._picked), strict=True):
+        state, request = rows.status[row], asked.requests[16 * row : 16 * row + 16]
+        yield Record(
+            request.hex() if request != nothing else None,
+            STATUSES[state],
+            None if state in (PENDING, OK, CUT) else rows.why(row),
+            msgspec.Raw(b"null") if line is None else _whole(line),
+            asked.take,
+            asked.sandbox,
+        )
+
+
+def _whole(line: bytes) -> msgspec.Raw:
+    """The line as it came, or mended where it is no JSON that everybody can read."""
+    try:
+        line.decode()
+        msgspec.json.decode(line)
+    except (ValueError, RecursionError):
+        line = _encode(wire.decode(line))
+    return msgspec.Raw(line.strip())
+
+
+def _to_disk(path: Path) -> None:
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
+
+
+def _sweep(path: Path) -> None:
+    """Removes what was written aside by a process that was killed over it."""
+    for stale in path.parent.glob(f".{escape(path.name[:100])}.*.new"):
+        if time.time() - stale.stat().st_mtime > _STALE_S:
+            stale.unlink(missing_ok=True)
+
+
+def _compared(old: Path, new: Path, ignored: set[str]) -> tuple[bool, bool]:
+    """Whether two files hold the same, and whether the old one holds answers that the new one has not."""
+    same, more = True, Counter[tuple[str | None, int]]()
+    for before, after in zip_longest(_rows(old), _rows(new, old.suffix)):
+        for record, sign in ((_read(before), 1), (_read(after), -1)):
+            if record is not None and record.answered:
+                more[record.key] += sign
+        same = same and _same(before, after, ignored)
+    return same, any(count > 0 for count in more.values())
+
+
+def _same(before: Cells | None, after: Cells | None, ignored: set[str]) -> bool:
+    """Whether two rows are, but for the ids under which their prompts were sent."""
+    if before is None or after is None:
+        return False
+    one, two = ({k: v for k, v in each[0].items() if k not in ignored} for each in (before, after))
+    return one == two and _told(before) == _told(after)
+
+
+def _told(row: Cells) -> object:
+    record = _read(row)
+    if record is None or bytes(record.line) == b"null":
+        return record and (record.key, record.status, record.why, record.sandbox)
+    said = {name: bytes(value) for name, value in _fields(record.line).items() if name != "custom_id"}
+    return record.key, record.status, record.why, record.sandbox, said
+
+
+def _kept(path: Path) -> Path:
+    """A copy of a file beside it, under the first name that is free or has the same in it already."""
+    content, number = path.read_bytes(), 1
+    while True:
+        name = f"{path.stem}.before{f'-{number}' if number > 1 else ''}{path.suffix}"
+        kept = path.with_name(name)
+        if not kept.exists():
+            kept.write_bytes(content)
+            _to_disk(kept)
+            return kept
+        if kept.is_file() and kept.read_bytes() == content:
+            return kept
+        number += 1
+
+
+# --- reading -------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Saved:
+    """What a file holds of one take: for each request the numbers of its rows, in order.
+
+    `status` is by number; `ends` tells of rows without a line code and reason of their end. `written_at` is
+    in epoch seconds. Lines are read when they are asked for. `taken` is how many of its rows were of use.
+    """
+
+    path: Path
+    written_at: float
+    numbers: dict[bytes, list[int]] = field(default_factory=dict)
+    status: bytearray = field(default_factory=bytearray)
+    ends: dict[int, tuple[str, str]] = field(default_factory=dict)
+    taken: int = 0
+
+    def lines(self) -> Iterator[tuple[int, bytes, bytes]]:
+        """Number, request and line of every row that has one."""
+        for number, row in enumerate(_rows(self.path)):
+            record = _read(row)
+            if record is not None and record.answered:
+                yield number, bytes.fromhex(record.request or ""), bytes(record.line)
+
+    def add(self, number: int, record: Record) -> None:
+        """Takes in what a row holds."""
+        self.numbers.setdefault(bytes.fromhex(record.request or ""), []).append(number)
+        self.status[number] = STATUSES.index(record.status)
+        if not record.answered:
+            self.ends[number] = record.why or ("unknown", "No reply came.")
+
+
+def read(path: Path, take: int, *, sandbox: bool) -> Saved | None:
+    """What the file has of this take; None where there is none yet. Rows that cannot be read are left out.
+
+    Raises InputError for a file that is none of ours, and for one of the `sandbox` at Groq, or of Groq there.
+    """
+    try:
+        if not _there(path):
+            return None
+        found = Saved(path, path.stat().st_mtime)
+        for number, row in enumerate(_rows(path)):
+            found.status.append(PENDING)
+            record = _read(row)
+            if record is None or record.request is None:
+                continue
+            if _of_sandbox(record) != sandbox:
+                raise InputError(_ELSEWHERE[sandbox].format(shown(path)))
+            if record.take == take:
+                found.add(number, record)
+    except OSError as exc:
+        raise InputError(f"{shown(path)} cannot be read: {_why(exc)}.") from exc
+    return found
+
+
+_ELSEWHERE = {
+    False: "{} holds answers of the sandbox, which are no model's: move it away, save under another name, or "
+    "type %groq sandbox.",
+    True: "{} holds a model's answers, and prompts go to the sandbox now: save under another name, or type "
+    "%groq sandbox off.",
+}
+
+
+def _of_sandbox(record: Record) -> bool:
+    if not record.sandbox and _SANDBOX.encode() in bytes(record.line):
+        return (wire.reply(record.line).model or "").startswith(_SANDBOX)
+    return record.sandbox
+
+
+def _rows(path: Path, suffix: str = "") -> Iterator[Cells]:
+    """The rows of a file. Raises InputError where it is none of ours."""
+    try:
+        yield from cells.FORMS[(suffix or path.suffix).lower()].read(path)
+    except cells.NotOurs as exc:
+        raise InputError(
+            f"{shown(path)} holds something else than saved answers, and is not overwritten: save under "
+            "another name, or delete it."
+        ) from exc
+
+
+def _read(row: Cells | None) -> Record | None:
+    """What the last column says, or None where it is none of ours, or broken."""
+    if row is None:
+        return None
+    try:
+        record = _decode(row[1])
+        if record.request is not None and len(bytes.fromhex(record.request)) != 16:
+            return None
+        if bytes(record.line) != b"null":
+            _fields(record.line)
+        elif record.status in ("pending", "ok", "cut"):
+            return None
+        STATUSES.index(record.status)
+    except (ValueError, RecursionError):
+        return None
+    return record
