@@ -600,7 +600,8 @@ def test_what_went_one_way_is_not_asked_the_other(first: bool, restart: bool, li
     submit(*echoes(6), now=first).wait(WAIT_S)
     if restart:
         forget()
-    assert submit(*echoes(6), now=not first).wait(WAIT_S).texts == numbers(6)
+    again = submit(*echoes(6), now=not first).wait(WAIT_S)
+    assert (again.texts, last(again).reused) == (numbers(6), 6)
     assert submit(*echoes(10), now=not first).wait(WAIT_S).texts == numbers(10)
     assert (line.count(CHAT), uploads) == ((6, [4]) if first else (4, [6]))
 
@@ -665,6 +666,22 @@ def test_what_was_left_before_anything_came_is_a_batch_like_any_other(
     assert (answers.texts, line.count(CHAT), len(answers.batch_ids)) == (numbers(4), 0, 1)
     assert ledger.current().job(left.job_id).window == "7d"
     assert len(ledger.current().jobs()) == 1
+
+
+def test_what_was_refused_half_way_goes_by_batch_at_once(line: Line, one_at_a_time: None) -> None:
+    """The cell that was stopped a moment ago is run without --now: it need not be old to be nobody's."""
+    uploads = sent(line)
+    line.on(CHAT, None, REVOKED)
+    submit(*echoes(4), now=True).wait(WAIT_S)
+    assert submit(*echoes(4)).wait(WAIT_S).texts == numbers(4)
+    assert (line.count(CHAT), uploads) == (2, [3])
+
+
+def test_a_batch_that_was_never_begun_keeps_its_window(line: Line, long_ago: None) -> None:
+    """Only what was asked one by one takes the window that is typed now; a batch keeps its own."""
+    left = stranded(line, *echoes(2))
+    assert submit(*echoes(2), window="7d").wait(WAIT_S).texts == numbers(2)
+    assert ledger.current().job(left.job_id).window == "24h"
 
 
 @pytest.mark.parametrize("direct", [False, True])
