@@ -116,22 +116,29 @@ def submit(
 ) -> Answers:
     """Sends every prompt of `source` to Groq's Batch API and returns at once; the Answers fill in place.
 
-    `source` is anything of the table in `groq_magic.prompts.kinds`: a list of texts, a dict id → prompt,
-    message lists, rows, a frame, a file (a `Path`), an iterator of at most `max_prompts`, whole request lines
-    … `template` (Jinja's `{{ }}`) is filled for each row; rows in which a value of it is missing are an error
-    or, with `missing="skip"`, are not sent. `model` is by default openai/gpt-oss-20b, or that of request
-    lines. `temperature` is 0 to 2; `max_tokens` bounds each answer; `reasoning` is low, medium or high;
-    `extra` is merged into every request's body; `schema` is what each answer is to fit: a Pydantic model, a
-    dataclass, a TypedDict, a msgspec Struct, a JSON Schema dict, or labels ("positive|negative", a Literal,
-    an Enum, a list of texts), see `groq_magic.schema`; `window` is "24h" or "7d". With `now` there is no
-    batch: each prompt is asked by itself through the ordinary endpoint, at on-demand price, twice the batch
-    price, and only while this process lives. Each prompt is asked `samples` times; with `unique`, equal
-    prompts are sent once and share the answer. Everything is cut and checked before this returns; the network
-    is never waited for. Nothing is sent that is estimated to cost more than `max_cost` USD, by default 5.
-    What was asked before is not sent again, row by row; another `take` is another set of answers. At the end
-    they are written to the file `save` (.jsonl, .csv, .parquet), which is read first: what it has is not
-    sent, and takes no key. With a `name`, `%groq attach` finds them under it in this notebook.
-    Raises InputError, KeyMissing, LedgerError. https://console.groq.com/docs/batch
+    Everything is cut and checked before this returns; the network is never waited for. What was asked before
+    is not sent again, row by row. https://console.groq.com/docs/batch
+
+    What is asked: `source` is anything of the table in `groq_magic.prompts.kinds`: a list of texts, a dict
+    id → prompt, message lists, rows, a frame, a file (a `Path`), an iterator of at most `max_prompts`, whole
+    request lines … `template` (Jinja's `{{ }}`) is filled for each row, with `variables` as `vars.x`; not
+    with `raw`. `id` is the column of unique ids. Rows that miss a value which is used are an error or, with
+    `missing="skip"`, are not sent. `system` is a message before every prompt, and may be a template.
+
+    How: `model` is by default openai/gpt-oss-20b, or that of request lines. `temperature` is 0 to 2;
+    `max_tokens` bounds each answer, reasoning included; `seed` is a whole number; `reasoning` is low, medium
+    or high; `extra` is merged into every request's body. `schema` is what each answer is to fit: a Pydantic
+    model, a dataclass, a TypedDict, a msgspec Struct, a JSON Schema dict, or labels ("positive|negative", a
+    Literal, an Enum, a list of texts): see `groq_magic.schema`. Each prompt is asked `samples` times; with
+    `unique`, equal prompts are sent once and share the answer; another `take` is another set of answers.
+
+    Which way: `window` is "24h" or "7d". With `now` there is no batch: each prompt is asked by itself through
+    the ordinary endpoint, at on-demand price, twice the batch price, and only while this process lives.
+    Nothing is sent that is estimated to cost more than `max_cost` USD, by default 5. At the end the answers
+    are written to the file `save` (.jsonl, .csv, .parquet), which is read first: what it has is not sent, and
+    takes no key. With a `name`, `attach` and `%groq attach` find them under it in this notebook or folder.
+
+    Raises InputError, KeyMissing, LedgerError; what the service refuses is in the Answers.
     """
     model_name = DEFAULT_MODEL if model is None else model
     fits = None if schema is None else schemas.schema_of(schema)
@@ -662,6 +669,8 @@ def plan(asked: Prompts, settings: Settings, tick: Callable[[int], None] = lambd
     count, size = sum(cut.lines for cut in cuts), sum(cut.size for cut in cuts)
     free = where.id.startswith("sandbox:")
     given = dict(settings.options or {})
+    if settings.schema is not None:
+        given["schema"] = given.pop("response_format")["json_schema"]["name"]
     said = [f"{key} {value!r}" for key, value in given.items()]
     return Plan(
         prompts=count,

@@ -71,4 +71,5 @@ def test_every_name_of_the_package_is_documented_and_typed(name: str) -> None:
 def test_every_argument_of_submit_is_explained() -> None:
     """The docstring of `submit` names each of its arguments."""
     said = inspect.getdoc(groq_magic.submit) or ""
-    assert [name for name in inspect.signature(groq_magic.submit).parameters if f"`{name}`" not in said] == []
+    names = inspect.signature(groq_magic.submit).parameters
+    assert [name for name in names if f"`{name}`" not in said and f"`{name}=" not in said] == []

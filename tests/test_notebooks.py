@@ -24,7 +24,8 @@ from tests.kernel import clean_environment
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "notebooks"
 NAMES = sorted(path.name for path in FOLDER.glob("*.ipynb"))
-FIRST, TABLES = "01_first_batch.ipynb", "02_tables.ipynb"
+FIRST, TABLES, FITTING = "01_first_batch.ipynb", "02_tables.ipynb", "03_structured_output.ipynb"
+UNBOUND = re.compile("--(dry-run|try)")  # with these a cell sends no batch, and has no card
 ANNOUNCED = "raises-exception"  # the tag with which Run All goes on after an error
 
 Play = Callable[[str], nbformat.NotebookNode]
@@ -155,7 +156,7 @@ def test_a_played_notebook_needs_no_kernel_to_be_read(name: str, play: Play) -> 
     node = play(name)
     outputs = [output for cell in code(node) for output in cell.outputs]
     assert not [o for o in outputs if any("widget" in kind for kind in o.get("data", {}))]
-    sent = [cell for cell in cells_with(node, "%%groq_batch") if "--dry-run" not in cell.source]
+    sent = [cell for cell in cells_with(node, "%%groq_batch") if not UNBOUND.search(cell.source)]
     sent = [cell for cell in sent if not announced(cell)]
     assert sent
     assert ["".join(shown(cell, "text/html")).count("✓ completed") for cell in sent] == [1] * len(sent)
@@ -250,3 +251,52 @@ def test_a_table_that_grew_sends_its_new_rows(play: Play) -> None:
     assert f" {many} were asked before and are not sent again. Nothing was sent." in printed(looked_again)
     card = shown(sent_again, "text/plain")[0]
     assert re.search(rf"\n{many} of them were asked for .* and are not sent again; 2 are\.\n", card)
+
+
+# --- the third one --------------------------------------------------------------------------------------
+
+LABELS = {"programmer", "user", "administrator"}
+
+
+@pytest.mark.kernel
+def test_three_cells_lead_from_prompts_to_labels_to_a_chart(play: Play) -> None:
+    """The cell with a schema, the frame with a column `label`, and the chart follow each other."""
+    cells = code(play(FITTING))
+    sends = next(at for at, cell in enumerate(cells) if "--schema" in cell.source)
+    asked, framed, chart = cells[sends : sends + 3]
+    assert all(len(cell.source.splitlines()) <= 5 for cell in (asked, framed, chart))
+    header, *rows = frame(framed)
+    assert {row[header.index("label")] for row in rows} <= LABELS
+    assert base64.b64decode(shown(chart, "image/png")[0]).startswith(b"\x89PNG")
+    (counted,) = [cell for cell in cells if cell.source == "who"]
+    assert set(re.findall(r'aria-label="(\w+)"', shown(counted, "text/html")[0])) == LABELS
+
+
+@pytest.mark.kernel
+def test_a_record_is_an_instance_and_its_fields_are_columns(play: Play) -> None:
+    """`parsed` is of the notebook's own class, and the frame has its fields by name."""
+    (instance,) = cells_with(play(FITTING), "advice[0].parsed")
+    assert shown(instance, "text/plain")[0].startswith("Advice(cause=")
+    (framed,) = cells_with(play(FITTING), "advice.to_pandas()")
+    assert frame(framed)[0] == ["", "error", "cause", "severity"]
+
+
+@pytest.mark.kernel
+def test_what_was_tried_is_taken_over_and_what_does_not_fit_is_told(play: Play) -> None:
+    """The whole batch reuses the two that `--try` asked; a misfit says where, and keeps its text."""
+    whole = next(cell for cell in cells_with(play(FITTING), "%%groq_batch advice") if "--wait" in cell.source)
+    assert "2 of them were asked for on" in "".join(shown(whole, "text/html"))
+    (told,) = cells_with(play(FITTING), "print(odd[0].status")
+    status, error, text = printed(told).splitlines()
+    assert (status, "$.severity" in error) == ("failed", True)
+    assert text.endswith('"severity": "enormous"}')
+
+
+@pytest.mark.kernel
+def test_the_saved_file_has_the_labels_again(play: Play) -> None:
+    """What pandas reads from the file is what the frame had."""
+    (framed,) = cells_with(play(FITTING), "labelled[[")
+    (read,) = cells_with(play(FITTING), "pd.read_csv")
+    header, *rows = frame(read)
+    assert header == ["", "error", "label"]
+    assert rows == [row[:3] for row in frame(framed)[1:4]]

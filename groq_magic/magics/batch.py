@@ -15,6 +15,7 @@ from groq_magic.client import Plan
 from groq_magic.errors import InputError
 from groq_magic.magics import options
 from groq_magic.magics.progress import Progress, interrupt
+from groq_magic.prices import money
 from groq_magic.prompts import Prompts
 from groq_magic.schema import schema_of
 from groq_magic.settings import BODY_OPTIONS, Settings, body_options, limit, response_format
@@ -132,9 +133,10 @@ def _try(answers: Answers, *, used_up: bool) -> None:
     with interrupt(lambda: go_on):
         answers.wait()
     display(answers)
-    tokens = answers.usage.total_tokens
+    tokens, cost = answers.usage.total_tokens, answers.cost
+    paid = f" ({money(cost.paid)})" if cost and cost.paid else ""
     print(  # noqa: T201 (what the answers do not say of themselves)
-        f"They used {tokens:,} tokens at on-demand price; the full run reuses them. Nothing was bound."
+        f"They used {tokens:,} tokens at on-demand price{paid}; the full run reuses them. Nothing was bound."
         f"{_USED_UP if used_up else ''}"
     )
 
