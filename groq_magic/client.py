@@ -197,7 +197,7 @@ def send(
         where = services.current()
     except KeyMissing as exc:  # what was answered can be had all the same
         where, missing = keys.keyless(), exc
-    held = _held(settings, where)
+    held = recall.read(settings, where)
     job_id = new_job_id()
     with book.cutting(job_id) as folder:
         cuts = _cut(asked, settings, folder, tick)
@@ -235,7 +235,7 @@ def send(
         bind(answers)
 
     try:
-        notes = [_taken(held)] if held and held.taken else []
+        notes = [recall.taken(held)] if held and held.taken else []
         notes += [_goes_on(still, cancelled=cancel_before)] if still else []
         met = replace(_met(job, asked_now, new=new), repeats=repeats, notes=tuple(notes))
         return carry(
@@ -363,14 +363,14 @@ def _put_down(
                 draft = replace(draft, attempt=draft.attempt + 1)
                 continue
             if missing is not None and not _answered(same.job_id) and not _in_file(same, held, cuts):
-                raise _key_missing(missing, held, cuts)
+                raise recall.key_missing(missing, held, cuts)
             return same
         loans = _loans(draft, cuts, unique=unique, but=but)
-        wanted = _wanted(held, cuts, loans, all_of_it=missing is not None)
+        wanted = recall.wanted(held, cuts, loans, all_of_it=missing is not None)
         lenders = {loan.lender for loan in loans} - {draft.job_id}
         had = len(wanted) + sum(len(loan.rows) for loan in loans)
         if missing is not None and (had < sum(cut.lines for cut in cuts) or not all(map(_answered, lenders))):
-            raise _key_missing(missing, held, cuts)
+            raise recall.key_missing(missing, held, cuts)
         if held and wanted:
             loans.append(recall.put_down(held, draft, cuts, wanted))
             held.taken = len(wanted)
@@ -413,31 +413,6 @@ def _loans(
 # --- a file of answers -------------------------------------------------------------------------------
 
 
-def _held(settings: Settings, where: Service) -> Saved | None:
-    """What the file has in which the answers are to be saved. Raises InputError where it is none of ours."""
-    if settings.save is None:
-        return None
-    return saved.read(settings.save, settings.take, sandbox=where.id.startswith("sandbox:"))
-
-
-def _wanted(
-    held: Saved | None, cuts: list[shards.Cut], loans: list[Loan], *, all_of_it: bool
-) -> dict[int, int]:
-    """The rows that nobody has, each with the number of its row in the file.
-
-    Those that the file tells to have come to nothing are left out, unless `all_of_it` is wanted.
-    """
-    if held is None:
-        return {}
-    repeated = frozenset(row for loan in loans if loan.kind == "repeat" for row in loan.rows)
-    had = frozenset(row for loan in loans for row in loan.rows)
-    return {
-        row: number
-        for row, number in recall.matches(held, cuts, repeated).items()
-        if row not in had and (all_of_it or recall.worth(held, number))
-    }
-
-
 def _in_file(same: Job, held: Saved | None, cuts: list[shards.Cut]) -> bool:
     """Whether all that an earlier job at rest has no answer to is in the file, with whatever status."""
     if held is None or not runs.at_rest(same.job_id):
@@ -456,19 +431,6 @@ def _mend(same: Job, held: Saved, cuts: list[shards.Cut]) -> None:
             loan = recall.put_down(held, same, cuts, wanted)
             _hand_on(same.job_id, replace(loan, kind="retry", ids=None))
         held.taken = len(wanted)
-
-
-def _taken(held: Saved) -> str:
-    what = "1 answer was" if held.taken == 1 else f"{held.taken:,} answers were"
-    return f"{what} read from {saved.shown(held.path)}."
-
-
-def _key_missing(missing: KeyMissing, held: Saved | None, cuts: list[shards.Cut]) -> KeyMissing:
-    """The error, with what the file has of the submission."""
-    if held is None:
-        return missing
-    has, count = len(recall.matches(held, cuts)), sum(cut.lines for cut in cuts)
-    return KeyMissing(f"{saved.shown(held.path)} has {has:,} of these {count:,}. {missing.message}")
 
 
 @dataclass(frozen=True)
@@ -650,13 +612,13 @@ def plan(asked: Prompts, settings: Settings, tick: Callable[[int], None] = lambd
         cuts = _cut(asked, settings, Path(folder), tick)
         first, skipped = _first(cuts), len(shards.skipped(Path(folder)))
         draft, repeats = _draft(new_job_id(), asked, cuts, Path(folder), settings, where, ""), 0
-        held, read = _held(settings, where), 0
+        held, read = recall.read(settings, where), 0
         if same := ledger.current().same(draft):
             cuts = _unanswered(same, Path(folder) / "again")
             reused = draft.prompts - skipped - sum(cut.lines for cut in cuts)
         else:
             loans = _loans(draft, cuts, unique=settings.unique, look=True)
-            wanted = _wanted(held, cuts, loans, all_of_it=False)
+            wanted = recall.wanted(held, cuts, loans, all_of_it=False)
             read = len(wanted)
             reused, repeats = (
                 sum(len(loan.rows) for loan in loans if loan.kind == kind) for kind in ("reuse", "repeat")

@@ -16,10 +16,14 @@ import msgspec
 import xxhash
 
 from groq_magic import ledger, reuse, shards
+from groq_magic.answers import saved
 from groq_magic.answers.reading import CUT, EXPIRED, FAILED, MISSING, OK, STATUSES
 from groq_magic.answers.saved import Asked, Saved
+from groq_magic.errors import KeyMissing
 from groq_magic.job import Job, Loan
+from groq_magic.keys import Service
 from groq_magic.ledger import Ledger, new_job_id
+from groq_magic.settings import Settings
 from groq_magic.shards import SEVERAL, Cut, Request, cut_again
 
 _fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
@@ -53,6 +57,13 @@ def _requests(book: Ledger, job: Job) -> bytearray:
 # --- what the file has of it ---------------------------------------------------------------------------
 
 
+def read(settings: Settings, where: Service) -> Saved | None:
+    """What the file has in which the answers are to be saved. Raises InputError where it is none of ours."""
+    if settings.save is None:
+        return None
+    return saved.read(settings.save, settings.take, sandbox=where.id.startswith("sandbox:"))
+
+
 def matches(held: Saved, cuts: Sequence[Cut], repeated: Container[int] = ()) -> dict[int, int]:
     """For each row of a submission that the file has, the number of the file's row.
 
@@ -71,14 +82,39 @@ def matches(held: Saved, cuts: Sequence[Cut], repeated: Container[int] = ()) -> 
     return found
 
 
-def worth(held: Saved, number: int) -> bool:
-    """Whether this row of the file need not be asked for again by whoever can ask."""
-    return held.status[number] not in (EXPIRED, MISSING)
+def wanted(
+    held: Saved | None, cuts: Sequence[Cut], loans: Sequence[Loan], *, all_of_it: bool
+) -> dict[int, int]:
+    """The rows of a submission that nobody has, each with the number of its row in the file.
+
+    Those that came to nothing are to be asked again, unless `all_of_it` is wanted as it stands.
+    """
+    if held is None:
+        return {}
+    repeated = frozenset(row for loan in loans if loan.kind == "repeat" for row in loan.rows)
+    had = frozenset(row for loan in loans for row in loan.rows)
+    found = {row: number for row, number in matches(held, cuts, repeated).items() if row not in had}
+    again = () if all_of_it else (EXPIRED, MISSING)
+    return {row: number for row, number in found.items() if held.status[number] not in again}
 
 
 def answered(held: Saved, number: int) -> bool:
     """Whether this row of the file holds an answer."""
     return held.status[number] in (OK, CUT)
+
+
+def taken(held: Saved) -> str:
+    """How much of the file was of use, as a note."""
+    what = "1 answer was" if held.taken == 1 else f"{held.taken:,} answers were"
+    return f"{what} read from {saved.shown(held.path)}."
+
+
+def key_missing(exc: KeyMissing, held: Saved | None, cuts: Sequence[Cut]) -> KeyMissing:
+    """The error, with what the file has of the submission."""
+    if held is None:
+        return exc
+    has, count = len(matches(held, cuts)), sum(cut.lines for cut in cuts)
+    return KeyMissing(f"{saved.shown(held.path)} has {has:,} of these {count:,}. {exc.message}")
 
 
 # --- the job -------------------------------------------------------------------------------------------

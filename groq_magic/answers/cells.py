@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,7 +37,7 @@ _BOM = b"\xef\xbb\xbf"
 class Form:
     """How one kind of file is written, with the last column's cells, and read."""
 
-    write: Callable[[Path, Answers, Sequence[bytes]], None]
+    write: Callable[[Path, Answers, Iterable[bytes]], None]
     read: Callable[[Path], Iterator[Cells]]
 
 
@@ -76,18 +76,18 @@ def _table(answers: Answers) -> tuple[list[str], list[dict[str, Any]]]:
     return [*levels, *names.values()], named
 
 
-def _levels(answers: Answers, taken: Any) -> dict[str, list[Any]]:
+def _levels(answers: Answers, taken: Iterable[str]) -> dict[str, list[Any]]:
     """The levels of a pandas source's index that have a name, each a column."""
     import narwhals.dependencies as known
 
     frame, levels = answers._frame, dict[str, list[Any]]()
     if not known.is_pandas_dataframe(frame):
         return levels
-    places = [row // answers._rows.samples for row in answers._picked]
+    places, names = [row // answers._rows.samples for row in answers._picked], {*taken}
     for number, name in enumerate(frame.index.names):
         if name is not None:
             free = _whole(str(name))
-            while free in (*taken, *levels):
+            while free in names or free in levels:
                 free += "_index"
             levels[free] = list(frame.index.get_level_values(number)[places])
     return levels
@@ -124,7 +124,7 @@ def _json(value: Any) -> bytes:
         return _encode(_whole(str(value)))
 
 
-def _write_jsonl(path: Path, answers: Answers, records: Sequence[bytes]) -> None:
+def _write_jsonl(path: Path, answers: Answers, records: Iterable[bytes]) -> None:
     names, rows = _table(answers)
     last = _last(names)
     with path.open("xb") as file:
@@ -165,7 +165,7 @@ def _cell(value: Any) -> str:
 _PARTS = re.compile(rf'([,;\t])"?{OURS}')
 
 
-def _write_csv(path: Path, answers: Answers, records: Sequence[bytes]) -> None:
+def _write_csv(path: Path, answers: Answers, records: Iterable[bytes]) -> None:
     names, rows = _table(answers)
     with path.open("x", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
@@ -195,7 +195,7 @@ def _read_csv(path: Path) -> Iterator[Cells]:
 # --- .parquet ------------------------------------------------------------------------------------------
 
 
-def _write_parquet(path: Path, answers: Answers, records: Sequence[bytes]) -> None:
+def _write_parquet(path: Path, answers: Answers, records: Iterable[bytes]) -> None:
     pa = arrow()
     try:
         table = frames.to_arrow(answers)

@@ -91,11 +91,14 @@ def _row(answer: Answer, samples: int, schema: Schema | None) -> list[Any]:
 
 def dicts(answers: Answers) -> list[dict[str, Any]]:
     """One dict for each prompt, with its `id` and `prompt`, or the columns of the source table."""
-    rows = _rows(answers)
     source = _source(answers)
     if source is None:
-        asked = [{"id": answer.custom_id, "prompt": answer.prompt} for answer in answers]
+        asked, rows = [], []
+        for answer in answers.each(prompts=True):
+            asked.append({"id": answer.custom_id, "prompt": answer.prompt})
+            rows.append(_row(answer, answers._rows.samples, answers._schema))
     else:
+        rows = _rows(answers)
         asked = source if isinstance(source, list) else source.rows(named=True)
     taken = dict.fromkeys(key for given in asked for key in given)  # of all rows: a row may lack some
     names = renamed(_added(answers), taken)
@@ -264,16 +267,13 @@ def _columns(answers: Answers, taken: Iterable[str]) -> dict[str, list[Any]]:
     columns = columns or [[] for _ in names]
     if answers._frame is None:
         names = ["id", "prompt", *names]
-        ids, asked = (
-            [answer.custom_id for answer in answers],
-            [_as_text(answer.prompt) for answer in answers],
-        )
-        columns = [ids, asked, *columns]
+        ids = [answer.custom_id for answer in answers]
+        columns = [ids, [_as_text(answer.prompt) for answer in answers.each(prompts=True)], *columns]
     return dict(zip(renamed(names, taken), columns, strict=True))
 
 
 def _rows(answers: Answers) -> list[list[Any]]:
-    return [_row(answer, answers._rows.samples, answers._schema) for answer in answers]
+    return [_row(answer, answers._rows.samples, answers._schema) for answer in answers.each()]
 
 
 def _added(answers: Answers) -> tuple[str, ...]:

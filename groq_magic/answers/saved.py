@@ -136,7 +136,7 @@ def write(answers: Answers, path: Path, asked: Asked) -> Path | None:
     try:
         _sweep(path)
         own = answers._frame is None and not answers._rows.given_ids  # such ids are made anew each time
-        records = [_encode(record) for record in _records(answers, asked)]
+        records = map(_encode, _records(answers, asked))
         cells.FORMS[path.suffix.lower()].write(aside, answers, records)
         _to_disk(aside)
         kept = None
@@ -193,26 +193,24 @@ def _compared(old: Path, new: Path, ignored: set[str]) -> tuple[bool, bool]:
     """Whether two files hold the same, and whether the old one holds answers that the new one has not."""
     same, more = True, Counter[tuple[str | None, int]]()
     for before, after in zip_longest(_rows(old), _rows(new, old.suffix)):
-        for record, sign in ((_read(before), 1), (_read(after), -1)):
+        was, now = _read(before), _read(after)
+        for record, sign in ((was, 1), (now, -1)):
             if record is not None and record.answered:
                 more[record.key] += sign
-        same = same and _same(before, after, ignored)
+        if before is None or after is None:
+            same = False
+        elif same:
+            one, two = ({k: v for k, v in row[0].items() if k not in ignored} for row in (before, after))
+            same = one == two and _told(was) == _told(now)
     return same, any(count > 0 for count in more.values())
 
 
-def _same(before: Cells | None, after: Cells | None, ignored: set[str]) -> bool:
-    """Whether two rows are, but for the ids under which their prompts were sent."""
-    if before is None or after is None:
-        return False
-    one, two = ({k: v for k, v in each[0].items() if k not in ignored} for each in (before, after))
-    return one == two and _told(before) == _told(after)
-
-
-def _told(row: Cells) -> object:
-    record = _read(row)
-    if record is None or bytes(record.line) == b"null":
-        return record and (record.key, record.status, record.why, record.sandbox)
-    said = {name: bytes(value) for name, value in _fields(record.line).items() if name != "custom_id"}
+def _told(record: Record | None) -> object:
+    """What a row says, but for the id under which its prompt was sent."""
+    if record is None:
+        return None
+    line = _fields(record.line) if bytes(record.line) != b"null" else {}
+    said = {name: bytes(value) for name, value in line.items() if name != "custom_id"}
     return record.key, record.status, record.why, record.sandbox, said
 
 
