@@ -97,6 +97,12 @@ class Model(pydantic.BaseModel):
     full_name: str = pydantic.Field(alias="fullName")
 
 
+class Share(pydantic.BaseModel):
+    """Of a whole."""
+
+    rating: float
+
+
 class Cat(pydantic.BaseModel):
     """A kind of pet."""
 

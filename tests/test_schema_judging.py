@@ -8,9 +8,10 @@ import json
 import pickle
 import subprocess
 import sys
-from typing import Any
+from typing import Annotated, Any
 
 import jsonschema
+import pydantic
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -27,6 +28,7 @@ from tests.shapes import (
     Model,
     Mood,
     Review,
+    Share,
     label,
     misfit,
     or_null,
@@ -37,7 +39,13 @@ from tests.shapes import (
 )
 
 OWN = own(rating=INT, inner=own(count=INT) | {"required": []})
-JUDGES = {"labels": Mood, "a dataclass": Review, "a Pydantic model": Model, "a JSON Schema": OWN}
+JUDGES = {
+    "labels": Mood,
+    "a dataclass": Review,
+    "a Pydantic model": Model,
+    "floats": Share,
+    "a JSON Schema": OWN,
+}
 REPLIES = {
     "no JSON": "Positive!",
     "nothing": "",
@@ -68,6 +76,14 @@ def test_no_reply_raises_anything_but_a_misfit(judge: str, reply: str) -> None:
         assert said.isprintable()
         assert len(said) < 400
         assert "gsk_abc" not in said
+
+
+def test_what_is_wrong_with_a_text_is_said_plainly() -> None:
+    """No name of an exception of Python's stands where there are words for it."""
+    schema = schema_of(OWN)
+    assert misfit(schema, "[" * 100_000) == "$: it is nested too deeply"
+    assert misfit(schema, "{} {}") == "$: it is no JSON: trailing characters (byte 4)"
+    assert misfit(schema, '"\ud800"') == "$: it holds half a character (a lone surrogate)"
 
 
 @pytest.mark.parametrize("reply", REPLIES)
@@ -114,6 +130,19 @@ def test_a_misfit_says_where_and_why_and_can_be_kept() -> None:
     found = pickle.loads(pickle.dumps(caught.value))
     assert (found.path, found.why) == ("$.rating", "Expected `int`, got `str`")
     assert isinstance(found, ValueError)
+
+
+def test_kinds_that_only_the_users_code_tells_apart_are_asked_for() -> None:
+    """Pydantic tells its kinds apart by itself, in ways that no schema can say."""
+    large = pydantic.create_model("Large", rating=(float, ...))
+    either = Annotated[
+        Annotated[Share, pydantic.Tag("s")] | Annotated[large, pydantic.Tag("l")],
+        pydantic.Discriminator(lambda given: "l" if given["rating"] > 1 else "s"),
+    ]
+    schema = schema_of(pydantic.create_model("Either", held=(list[either], ...)))
+    assert schema.json_schema["properties"]["held"]["items"] == {"anyOf": [ref("Share"), ref("Large")]}
+    held = schema.parse('{"held": [{"rating": 1}, {"rating": 2}]}').held
+    assert [type(one) for one in held] == [Share, large]
 
 
 # --- JSON Schemas of the user's own ------------------------------------------------------------------
@@ -342,10 +371,12 @@ def test_a_schema_of_somebody_else_is_read_by() -> None:
     assert found.parse('{"a": 1, "label": 1}') == {"a": 1, "label": 1}
 
 
-def test_one_label_is_a_field_as_any() -> None:
-    """A class of one's own may be called label, and have one field that holds one text."""
-    mine = own(label={"enum": ["a"]}) | {"title": "label"}
-    found = of_wire(request(schema_of(mine)))
+@pytest.mark.parametrize("field", [{"enum": ["a"]}, {"enum": ["a", "b"], "description": "what"}])
+def test_a_field_called_label_is_a_field_as_any(field: dict[str, Any]) -> None:
+    """A schema of one's own may be called label, and have one field that holds one of some texts."""
+    schema = schema_of(own(label=field) | {"title": "label"})
+    found = of_wire(request(schema))
+    assert found == schema
     assert (found.labels, found.parse('{"label": "a"}')) == (None, {"label": "a"})
 
 

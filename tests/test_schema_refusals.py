@@ -7,6 +7,7 @@ import enum
 import json
 from typing import Annotated, Any, Literal, NotRequired, TypedDict
 
+import msgspec
 import numpy as np
 import pydantic
 import pytest
@@ -48,6 +49,13 @@ class Endless:
     """Holds one of its own, for ever."""
 
     inner: Endless
+
+
+class Shy:
+    """Breaks when it is asked what it has."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise KeyError(name)
 
 
 class Empty(pydantic.BaseModel):
@@ -369,6 +377,15 @@ REFUSED: dict[str, tuple[object, str]] = {
         own(**{"a\ud800": INT}),
         "the JSON Schema['properties'] has the key 'a\\ud800', which holds half a character (a lone "
         'surrogate), which cannot be sent: text.encode("utf-8", "replace").decode() takes it out',
+    ),
+    "half a character in a class": (
+        holds(Annotated[int, msgspec.Meta(extra_json_schema={"description": "a\ud800"})]),
+        "the schema `Holder`['properties']['held']['description'] holds half a character (a lone surrogate), "
+        'which cannot be sent: text.encode("utf-8", "replace").decode() takes it out',
+    ),
+    "what breaks at a look": (
+        Shy(),
+        "the schema cannot be read: KeyError: '__pydantic_validator__'",
     ),
     "a deep one": (deep(150), "the JSON Schema: it is nested too deeply: write it flatter"),
     "a deeper one": (deep(400), f"the JSON Schema {TOO_DEEP}"),
