@@ -7,13 +7,12 @@ its rows are known by whose they are. What a row of the file is known by is told
 from __future__ import annotations
 
 import os
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
-import xxhash
 
 from groq_magic import ledger, reuse, shards
 from groq_magic.answers import saved
@@ -64,17 +63,17 @@ def read(settings: Settings, where: Service) -> Saved | None:
     return saved.read(settings.save, settings.take, sandbox=where.id.startswith("sandbox:"))
 
 
-def matches(held: Saved, cuts: Sequence[Cut], repeated: Container[int] = ()) -> dict[int, int]:
+def matches(held: Saved, cuts: Sequence[Cut]) -> dict[int, int]:
     """For each row of a submission that the file has, the number of the file's row.
 
-    The n-th equal row takes the n-th; rows that are `repeated` take none.
+    The n-th equal row takes the n-th.
     """
     seen: dict[bytes, int] = {}
     found: dict[int, int] = {}
     for cut in cuts:
         for line, row in enumerate(cut.rows):
             request = cut.fingerprints[16 * line : 16 * line + 16]
-            if row in repeated or request not in held.numbers:
+            if request not in held.numbers:
                 continue
             nth = seen[request] = seen.get(request, -1) + 1
             if nth < len(held.numbers[request]):
@@ -91,9 +90,8 @@ def wanted(
     """
     if held is None:
         return {}
-    repeated = frozenset(row for loan in loans if loan.kind == "repeat" for row in loan.rows)
     had = frozenset(row for loan in loans for row in loan.rows)
-    found = {row: number for row, number in matches(held, cuts, repeated).items() if row not in had}
+    found = {row: number for row, number in matches(held, cuts).items() if row not in had}
     again = () if all_of_it else (EXPIRED, MISSING)
     return {row: number for row, number in found.items() if held.status[number] not in again}
 
@@ -163,15 +161,13 @@ def put_down(held: Saved, draft: Job, cuts: Sequence[Cut], wanted: Mapping[int, 
             for cut in new:
                 states = [held.status[wanted[rows[place]]] for place in cut.rows]
                 facts.append(part.facts(cut.lines, {state: states.count(state) for state in {*states}}))
-        salt = _write_lines(held, with_lines, [wanted[row] for row in rows], folder, book)
-        for fact in facts:
-            salt.update(repr(fact).encode())
+        _write_lines(held, with_lines, [wanted[row] for row in rows], folder, book)
         job = replace(
             draft,
             job_id=job_id,
             created_at=held.written_at,
             prompts=len(rows),
-            content=shards.content_hash(done, salt.digest()),
+            content=shards.content_hash(done, repr(facts).encode()),
             samples=1,  # which ones they are of is known by whose rows they are: `runs.samples`
             attempt=1,
             origin="saved",
@@ -205,13 +201,12 @@ def _requests_of(cuts: Sequence[Cut], rows: Sequence[int], places: Mapping[int, 
 
 def _write_lines(
     held: Saved, cuts: Sequence[Cut], numbers: Sequence[int], folder: Path, book: Ledger
-) -> xxhash.xxh3_128:
-    """Writes the file's lines as results of these shards, under their ids; a hash over what was written.
+) -> None:
+    """Writes the file's lines as results of these shards, under their ids.
 
     `numbers` tells by a row's place where it stands in the file.
     """
     wanted = {numbers[place]: (n, line) for n, cut in enumerate(cuts) for line, place in enumerate(cut.rows)}
-    digest = xxhash.xxh3_128()
     with ExitStack() as opened:
         files = []
         for cut in cuts:
@@ -225,8 +220,6 @@ def _write_lines(
             if cut.fingerprints[16 * line : 16 * line + 16] == request:  # the file may be another one by now
                 named = {"custom_id": msgspec.Raw(b'"%b%d"' % (cut.prefix.encode(), line))}
                 files[n].write(_encode(_fields(said) | named) + b"\n")
-                digest.update(request + said)
         for file in files:
             file.flush()
             os.fsync(file.fileno())
-    return digest

@@ -377,6 +377,16 @@ def test_after_a_quote_the_source_is_a_file(notebook: Notebook) -> None:
     assert notebook.offers("%groq_batch --extra 'b‸") == []
 
 
+def test_a_file_to_save_in_is_one_that_can_be(notebook: Notebook) -> None:
+    """`--save` offers files of the endings that answers are saved under, and folders; quoted if need be."""
+    for name in ("b.jsonl", "c d.parquet", "no.txt", "deep/e.csv"):
+        (Path.cwd() / name).parent.mkdir(exist_ok=True)
+        (Path.cwd() / name).touch()
+    assert notebook.offers("%groq_batch --save ‸") == ["b.jsonl", "deep/"]
+    assert notebook.offers("%groq_batch --save '‸") == ["b.jsonl", "c d.parquet", "deep/"]
+    assert notebook.typed("%groq_batch --save deep/‸") == "%groq_batch --save deep/e.csv"
+
+
 def test_at_names_a_variable_of_the_right_kind(notebook: Notebook) -> None:
     """`@` offers texts for a text, numbers for a number, whole numbers for a whole one."""
     notebook.ok("rules = 'Be brief'\nhalf = 0.5\nmany = 500\nyes = True")

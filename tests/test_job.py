@@ -34,6 +34,7 @@ STEPS = {
     "direct": "ask",
     "ended": "collect",
     "unsure": "rest",
+    "saved": "rest",
     "withdrawn": "rest",
     "refused": "rest",
     "collected": "rest",

@@ -121,6 +121,27 @@ def test_the_cell_names_the_variable_that_fills(notebook: Notebook) -> None:
     assert notebook.variables["colours"].name == "colours"
 
 
+def test_a_cell_saves_its_answers_where_it_says(notebook: Notebook, tmp_path: Path) -> None:
+    """`--save` takes a word, a text in quotes and the value of a variable; a dry run says what is there."""
+    notebook.ok("from pathlib import Path; where = Path('a path.jsonl'); text = 'text.csv'; number = 3")
+    for typed in ("plain.csv", '"in quotes.parquet"', "@where", "@text"):
+        out = notebook.ok(f"%%groq_batch answers --wait --save {typed}\n[[echo]]a\n[[echo]]b")
+        assert "Saved in " in out
+    saved = ["a path.jsonl", "in quotes.parquet", "plain.csv", "text.csv"]
+    assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == saved
+    runs.leave().result(30)
+    offline.sandbox(0.001)  # another one
+    out = notebook.ok("%%groq_batch b --dry-run --save plain.csv\n[[echo]]a\n[[echo]]b\n[[echo]]c")
+    assert out.startswith("Would send 1 prompt in 1 file")
+    assert " 2 answers would be read from plain.csv." in out
+    assert notebook.refusal("%%groq_batch b --save @number\nx") == (
+        "--save @number: the variable holds an int; --save needs a text"
+    )
+    assert notebook.refusal("%%groq_batch b --save here.xlsx\nx") == (
+        "Answers are saved as .jsonl, .csv or .parquet, not as 'here.xlsx': --save answers.csv"
+    )
+
+
 def test_options_in_the_body_are_no_prompts(notebook: Notebook) -> None:
     """A line that was meant to continue the magic's is not sent for every row."""
     said = notebook.refusal("%%groq_batch a --from ['x']\n--max-tokens 20\n{{ item }}")

@@ -22,7 +22,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from groq_magic import client, ledger, listing, prompts, services
+from groq_magic import client, ledger, listing, prompts, runs, services
 from groq_magic.answers import Answers, cells, saved
 from groq_magic.card import picture
 from groq_magic.errors import InputError, KeyMissing, NotSent, StillRunning
@@ -36,6 +36,7 @@ from tests.line import (
     Gate,
     Line,
     echoes,
+    ends,
     forget,
     last,
     line,
@@ -368,6 +369,15 @@ def test_a_dry_run_says_what_would_be_read(line: Line, elsewhere: Callable[..., 
     assert ledger.current().jobs() == []
 
 
+def test_each_sample_is_itself_wherever_it_is_read(line: Line, elsewhere: Callable[..., None]) -> None:
+    """What was read from a file is the sample that it was, for whoever asks for it once more."""
+    ask(*echoes(2), samples=3).wait(WAIT_S)
+    elsewhere(sandbox=True)
+    ask(*echoes(2), samples=3).wait(WAIT_S)
+    (kept,) = [job for job in ledger.current().jobs() if job.origin == "saved"]
+    assert list(map(runs.samples(kept), range(6))) == [1, 2, 3, 1, 2, 3]
+
+
 # --- without a key ------------------------------------------------------------------------------------
 
 
@@ -388,6 +398,7 @@ def test_without_a_key_what_expired_is_taken_as_it_stands_again_and_again(
     line: Line, elsewhere: Callable[..., None]
 ) -> None:
     """The same cell twice without a key gives the same, and once there is a key the rest is sent."""
+    no_error_file(line)
     asked = ["[[expire]][[echo]]x", *echoes(3)]
     before = told(ask(*asked).wait(WAIT_S))
     as_groqs(Path("answers.csv"))
@@ -503,6 +514,26 @@ def test_of_a_damaged_file_is_used_what_can_be_read(
     assert (uploads, len(records(path))) == ([1], 4)
 
 
+def test_a_file_that_changes_while_it_is_read_gives_no_row_another_answer(
+    line: Line, elsewhere: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If the file is another one by the time that its lines are read, none is taken for another's."""
+    ask(*echoes(2)).wait(WAIT_S)
+    elsewhere(sandbox=True)
+    whole = saved.read
+
+    def read(path: Path, *how: Any, **more: Any) -> saved.Saved | None:
+        found = whole(path, *how, **more)
+        head, one, two = path.read_bytes().splitlines(keepends=True)
+        path.write_bytes(head + two + one)
+        return found
+
+    monkeypatch.setattr(saved, "read", read)
+    answers = ask(*echoes(2)).wait(WAIT_S)
+    assert ends(answers) == [("missing", "no_reply")] * 2
+    monkeypatch.undo()
+
+
 BROKEN = {
     "no JSON": lambda ours: "?",
     "another shape": lambda ours: "[1]",
@@ -530,7 +561,7 @@ def test_another_program_may_have_saved_it_in_its_own_way(line: Line, elsewhere:
     """Semicolons, a byte order mark, rows sorted and filtered, columns added in front: all are read."""
     ask(*echoes(4)).wait(WAIT_S)
     frame = pd.read_csv("answers.csv").iloc[[3, 1, 0]]
-    frame.insert(0, "mine", "x;y")
+    frame.insert(0, "mi;ne", "x;y")
     frame.to_csv("answers.csv", index=False, sep=";", encoding="utf-8-sig")
     elsewhere(sandbox=True)
     uploads = sent(line)
@@ -586,6 +617,20 @@ def test_a_finished_batch_is_saved_at_once_and_a_retry_saves_it_again(line: Line
     (after,) = records(Path("answers.csv"))
     assert (after["request"], after["line"] != record["line"]) == (record["request"], True)
     assert answers.counts == again.counts
+
+
+def test_while_a_retry_runs_nothing_is_saved_of_what_was(line: Line) -> None:
+    """A cell that is run again during a retry saves the answers when that has ended, and not before."""
+    asked, few = "[[cut]][[echo]]abcdefghijklmnop", {"max_tokens": 3}
+    answers = ask(asked, save=None, **few).wait(WAIT_S)
+    gate = Gate()
+    line.on(MODELS, gate)
+    answers.retry(max_tokens=60)
+    again = ask(asked, **few)
+    assert here() == []
+    gate.opened.set()
+    again.wait(WAIT_S)
+    assert here() == ["answers.csv"]
 
 
 def test_a_write_that_fails_leaves_the_old_file_and_never_the_batch(

@@ -96,14 +96,7 @@ def place(path: str | os.PathLike[str]) -> Path:
         raise InputError(f"No file can be called {named!r}: {_why(exc)}.") from exc
     if found.suffix.lower() == ".parquet":
         cells.arrow()
-    _check(found)
     return found
-
-
-def _check(path: Path) -> None:
-    """Raises InputError for a file that holds something else than answers of ours."""
-    if _there(path):
-        next(_rows(path), None)
 
 
 def _there(path: Path) -> bool:

@@ -229,6 +229,8 @@ def _files(typed: str, quote: str, endings: tuple[str, ...] = FILES) -> Offers:
             name = entry.name.replace(quote, f"\\{quote}") if quote else entry.name
             if not entry.name.startswith(begun) or (entry.name.startswith(".") and not begun):
                 continue
+            if not quote and re.search(r"\s", name):  # it would be two words
+                continue
             if entry.is_dir():
                 yield f"{name}/", "path"
             elif entry.name.lower().endswith(endings):
