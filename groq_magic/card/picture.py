@@ -59,6 +59,7 @@ var(--gm-bad) var(--gm-split,100%) 100%)}
 .gm-row{display:flex;flex-wrap:wrap;align-items:center;gap:2px 14px;font-variant-numeric:tabular-nums}
 .gm-note{margin:6px 0 0;padding:4px 10px;background:var(--jp-layout-color2,#f3f3f3);
 border-left:3px solid var(--gm-bad)}
+.gm-told{border-left-color:var(--gm-run)}
 .gm table{border-collapse:collapse;width:100%;margin:8px 0 0;font-size:12px;color:inherit;table-layout:fixed}
 .gm td{border-top:1px solid var(--jp-border-color2,#d9d9d9);padding:3px 8px 3px 0;text-align:left!important;
 vertical-align:top;white-space:normal;overflow-wrap:anywhere;background:none}
@@ -368,7 +369,8 @@ def _labels(s: Snapshot) -> str:
 
 
 def _notes(s: Snapshot) -> str:
-    return "".join(f'<div class="gm-note">{escape(note)}</div>' for note in _noted(s))
+    told = "".join(f'<div class="gm-note gm-told">{escape(note)}</div>' for note in s.notes)
+    return told + (f'<div class="gm-note">{escape(s.few_tokens)}</div>' if s.few_tokens else "")
 
 
 def _noted(s: Snapshot) -> tuple[str, ...]:
