@@ -585,7 +585,9 @@ def test_a_name_that_still_holds_a_running_batch_says_that_it_is_charged(noteboo
     assert not first.done
     assert f"Cancelling {first.job_id}" in notebook.ok(f"%groq cancel {first.job_id}")
     assert offline.ended(first).counts == {"cancelled": 1}
-    assert not notebook.variables["mine"].done
+    second = notebook.variables["mine"]
+    assert not second.done
+    assert [named.job.job_id for named in ledger.current().named("test.ipynb")] == [second.job_id]
 
 
 def test_replace_cancels_what_the_name_still_holds(notebook: Notebook) -> None:
@@ -594,7 +596,7 @@ def test_replace_cancels_what_the_name_still_holds(notebook: Notebook) -> None:
     notebook.ok("%%groq_batch mine\nfirst")
     first = notebook.variables["mine"]
     notebook.ok("%%groq_batch mine --replace\nfirst")
-    assert not first.done
+    assert not offline.look(first).cancelling
     notebook.ok("%%groq_batch mine --replace\nsecond")
     now = offline.look(notebook.variables["mine"])
     assert now.notes == ("mine was another batch until now (1 prompt); that one is cancelled.",)

@@ -20,6 +20,7 @@ from groq_magic import client
 from groq_magic.answers import Answers
 from groq_magic.errors import InputError
 from groq_magic.schema import schema_of
+from groq_magic.settings import response_format
 from tests import offline
 
 
@@ -201,6 +202,56 @@ def test_a_class_that_changed_judges_what_is_here_anew() -> None:
     assert offline.ended(offline.ask(prompts, schema=limited(9))).counts == {"ok": 2}
 
 
+def test_whoever_borrows_a_reply_judges_it_for_itself() -> None:
+    """A reply that did not fit one submission's class is judged anew by the next one that reuses it."""
+    strict = offline.ended(offline.ask([said(stars=5)], schema=limited(4)))
+    again = offline.ended(offline.ask([said(stars=5), said(stars=1)], schema=limited(3)))
+    assert (strict.counts, again.counts) == ({"failed": 1}, {"failed": 1, "ok": 1})
+    assert again[0].error is not None
+    assert "5 are too many" in again[0].error.message
+    loose = offline.ended(offline.ask([said(stars=1), said(stars=5)], schema=limited(9)))
+    assert (loose.counts, len(loose.batch_ids)) == ({"ok": 2}, 2)
+
+
+def test_what_is_all_borrowed_is_held_against_the_lenders_requests() -> None:
+    """An attached batch that has all its answers from another one parses them by that one's schema."""
+    prompts = [said(stars=4, topic=None), said(stars="x", topic=None)]
+    offline.ended(offline.ask(prompts, schema=Review))
+    offline.ended(offline.ask(prompts[::-1], schema=Review, name="turned"))
+    offline.restart()
+    turned = offline.ended(client.attach("turned"))
+    assert turned.parsed == [None, {"stars": 4, "topic": None}]
+
+
+def test_request_lines_are_held_against_no_schema_of_another_line() -> None:
+    """Lines that each ask for a schema of their own are answers as they come, and nothing is parsed."""
+    lines = [
+        {
+            "custom_id": name,
+            "method": "POST",
+            "url": "/v1/chat/completions",
+            "body": {
+                "model": "openai/gpt-oss-20b",
+                "messages": [{"role": "user", "content": said(**{name: 1})}],
+                "response_format": schema_of(shape).response_format(),
+            },
+        }
+        for name, shape in (("stars", Review), ("label", "a|b"))
+    ]
+    answers = offline.ended(offline.ask(lines))
+    assert (answers.counts, answers[0].parsed) == ({"ok": 2}, None)
+
+
+def test_a_model_that_may_not_keep_to_a_schema_is_not_asked_to_be_strict() -> None:
+    """What Groq lists as best-effort gets the schema without `strict`; a model unknown here gets it with."""
+    asked = {
+        model: (response_format(schema_of("a|b"), model) or {})["json_schema"]["strict"]
+        for model in ("openai/gpt-oss-20b", "openai/gpt-oss-safeguard-20b", "a-new-one")
+    }
+    assert list(asked.values()) == [True, False, True]
+    assert response_format(None, "a-new-one") is None
+
+
 def test_an_answer_that_was_cut_off_is_cut_and_not_parsed() -> None:
     """What stopped at max tokens keeps its text and its status, whatever the schema."""
     answers = offline.ended(offline.ask(["[[cut]]" + said(stars=4, topic="food")]))  # no schema, or it fails
@@ -216,6 +267,8 @@ def test_equal_prompts_that_are_asked_once_share_their_misfit() -> None:
     answers = offline.ended(offline.ask([bad, bad, said(stars=1, topic=None)], schema=Review, unique=True))
     assert answers.counts == {"ok": 1, "failed": 2}
     assert answers[0].error == answers[1].error
+    labels = offline.ended(offline.ask([said(label="bad")] * 3, schema="good|bad", unique=True))
+    assert labels._label_counts() == {"good": 0, "bad": 3}
 
 
 def test_without_a_schema_there_is_nothing_parsed() -> None:

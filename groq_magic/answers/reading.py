@@ -327,7 +327,7 @@ class Rows:
                     continue
                 # What was not there before may be now: then with another key, or after a search.
                 new = mine == PENDING or (mine == MISSING and state != MISSING)
-                if not (_better(state, mine) if lent.retry else new) or self._misfitting(here, other, there):
+                if not (_better(state, mine) if lent.retry else new):
                     continue
                 if mine not in (PENDING, OK, CUT):
                     self._uncount(here)
@@ -352,12 +352,6 @@ class Rows:
             if self.schema is not None:
                 self._fit_all(fresh)
             self._repeat()
-
-    def _misfitting(self, here: int, other: Rows, there: int) -> bool:
-        """Whether the lender's reply is the one that is here and does not fit."""
-        mine, theirs = self._paths[self._file[here]], other._paths[other._file[there]]
-        same = mine == theirs and self._offset[here] == other._offset[there]
-        return here in self._misfits and same
 
     def close_lent(self, lent: Lent, status: int, code: str, reason: str) -> None:
         """Says how the rows ended that a lender did not bring to an end."""
