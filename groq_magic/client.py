@@ -219,7 +219,9 @@ def send(
         repeats = 0 if settings.unique else shards.repeats(cuts)
     asked_now, new, way = 0, job.job_id == job_id, _way(settings)
     if not new and not missing:
-        _check_cost(replace(job, window=way), _unsent([job.job_id]), settings.limit)
+        with book.cutting(new_job_id()) as folder:
+            left = [(cut.path, cut) for cut in _unanswered(job, folder / "again")]
+            _check_cost(replace(job, window=way), [*_unsent([job.job_id]), *left], settings.limit)
         runs.turn(job, way)
         job = book.job(job.job_id)
     if not new and not missing and runs.at_rest(job.job_id) and runs.some_unanswered(job.job_id):

@@ -78,6 +78,7 @@ class Part:
     effort: str | None = None
     form: str = ""
     tokens: tuple[float, float] | None = None
+    batch: bool = True
 
     def share(self, of: float) -> Part:
         """A part of these requests."""
@@ -138,9 +139,9 @@ class Rate:
 # --- before --------------------------------------------------------------------------------------------
 
 
-def estimate(parts: Sequence[Part], seen: Mapping[Part, Seen], *, batch: bool) -> Estimate:
+def estimate(parts: Sequence[Part], seen: Mapping[Part, Seen]) -> Estimate:
     """What these requests will cost; `seen` holds what earlier answers to requests of a part's kind took."""
-    total = Estimate(batch=batch, priced=not parts)
+    total = Estimate(batch=all(part.batch for part in parts), priced=not parts)
     open_requests = answers = 0.0
     heard: set[Seen] = set()
     assumed = False
@@ -150,7 +151,7 @@ def estimate(parts: Sequence[Part], seen: Mapping[Part, Seen], *, batch: bool) -
             open_requests, answers = open_requests + part.requests, answers + part.requests * said[1]
             assumed = assumed or part not in seen
             heard |= {seen[part]} if part in seen else set()
-        usd = [prices.cost(part.model, asked[n], part.requests * said[n], batch=batch) for n in range(3)]
+        usd = [prices.cost(part.model, asked[n], part.requests * said[n], batch=part.batch) for n in range(3)]
         full = prices.cost(part.model, asked[1], part.requests * said[1], batch=False)
         total = replace(total, prompt_tokens=total.prompt_tokens + round(asked[1]))
         if usd[0] is None or usd[1] is None or usd[2] is None or full is None:

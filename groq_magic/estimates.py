@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from groq_magic import costs, wire
 from groq_magic.costs import Estimate, Part, Seen
-from groq_magic.job import SEVERAL_MODELS, Job, Shard
+from groq_magic.job import NOW, SEVERAL_MODELS, Job, Shard
 from groq_magic.ledger import Ledger
 from groq_magic.shards import SEVERAL, Cut
 
@@ -102,15 +102,16 @@ def learned(book: Ledger, job: Job, found: Sequence[Part]) -> dict[Part, Seen]:
 
 def of_files(book: Ledger, job: Job, files: Sequence[tuple[Path, File]]) -> tuple[Estimate, str | None]:
     """What it will cost to send these files for a job, and a warning where they allow too few tokens."""
-    return reckoned(book, job, [part for path, file in files for part in parts(path, file)])
+    batch = job.window != NOW
+    found = [replace(part, batch=batch) for path, file in files for part in parts(path, file)]
+    return reckoned(book, job, found)
 
 
 def reckoned(book: Ledger, job: Job, found: Sequence[Part]) -> tuple[Estimate, str | None]:
     """What these parts of a job cost, and a warning where they allow too few tokens."""
     seen = learned(book, job, found)
     warnings = (costs.too_few(part, seen.get(part)) for part in found if part.tokens is None)
-    batch = job.window != "now"
-    return costs.estimate(found, seen, batch=batch), next((said for said in warnings if said), None)
+    return costs.estimate(found, seen), next((said for said in warnings if said), None)
 
 
 @dataclass(frozen=True)
@@ -167,10 +168,12 @@ class Reckoning:
             here = shard.state == "collected" and bool(shard.prompt_tokens or not shard.completed)
             if here and job.model != SEVERAL_MODELS:
                 tokens = float(shard.prompt_tokens), float(shard.completion_tokens)
-                found.append(Part(job.model, shard.lines, shard.size, 0, form=shard.form, tokens=tokens))
+                part = Part(job.model, shard.lines, shard.size, 0, form=shard.form, tokens=tokens)
+                found.append(replace(part, batch=job.origin == "saved" or not shard.direct))
                 continue
             key = job.job_id, shard.number, shard.lines
             if key not in self._parts:
                 self._parts[key] = parts(self._book.shard_path(*key[:2]), shard)
-            found += self._parts[key]
+            batch = job.origin == "saved" or not shard.direct
+            found += [replace(part, batch=batch) for part in self._parts[key]]
         return found

@@ -179,9 +179,11 @@ class Asking:
     async def _make_last(self, file: BinaryIO, ended: asyncio.Event) -> None:
         """Once a second, and at the end: what came is on the disk, in the rows and on the ledger."""
         lasts = self._written
-        while not ended.is_set():
+        over = False
+        while not over:
             with suppress(TimeoutError):
                 await asyncio.wait_for(ended.wait(), PUT_DOWN_S)
+            over = ended.is_set()
             if lasts == self._written:
                 continue
             try:

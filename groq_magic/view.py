@@ -124,7 +124,7 @@ class View:
             expires_at=min(expiries) if expiries else None,
             batch_ids=tuple(shard.batch_id for shard in shards if shard.batch_id),
             window="completion" if job.window == jobs.NOW else job.window,
-            direct=any(shard.direct for shard in (*shards, *asked_for)),
+            direct=any(shard.direct for shard in shards) or any(each.state == "direct" for each in asked_for),
             pace=self._pace() if phase == "sending" else "",
             cancelling=job.cancel_requested_at is not None,
             trouble=None if done else self._trouble_text(),

@@ -29,7 +29,7 @@ def about(usd: float) -> Any:
 
 def test_an_estimate_without_any_knowledge_is_four_characters_a_token_and_an_assumed_length() -> None:
     """0.1 M × $0.075 + 0.35 M × $0.30 is $0.1125 on demand and half of that in a batch; the range is wide."""
-    found = costs.estimate([THOUSAND], {}, batch=True)
+    found = costs.estimate([THOUSAND], {})
     assert (found.on_demand, found.usd) == (about(0.1125), about(0.05625))
     # 80,000 tokens asked and 116,667 answered; 213,333 asked (four thirds, and 80 a request) and 1,050,000.
     assert found.low == about((80_000 * 0.0375 + 350_000 / 3 * 0.15) / 1e6)
@@ -39,22 +39,24 @@ def test_an_estimate_without_any_knowledge_is_four_characters_a_token_and_an_ass
 
 def test_the_ordinary_endpoint_costs_twice_as_much() -> None:
     """What is not a batch is estimated at the price on demand."""
-    found = costs.estimate([THOUSAND], {}, batch=False)
+    found = costs.estimate([replace(THOUSAND, batch=False)], {})
     assert (found.usd, found.on_demand) == (about(0.1125), about(0.1125))
     assert costs.in_words(found).startswith("about $0.11 on demand (")
+    both = costs.estimate([THOUSAND, replace(THOUSAND, batch=False)], {})
+    assert (both.usd, both.on_demand) == (about(1.5 * 0.1125), about(2 * 0.1125))
 
 
 @pytest.mark.parametrize(("effort", "each"), [("low", 200), ("medium", 350), ("high", 1_000), ("odd", 350)])
 def test_a_model_that_is_to_think_more_is_taken_to_answer_longer(effort: str, each: int) -> None:
     """What is assumed follows `reasoning_effort`."""
-    found = costs.estimate([replace(THOUSAND, effort=effort)], {}, batch=True)
+    found = costs.estimate([replace(THOUSAND, effort=effort)], {})
     assert found.answer_tokens == each
     assert found.usd == about(0.00375 + each * 1_000 * 0.15 / 1e6)
 
 
 def test_no_answer_is_taken_to_be_longer_than_it_may_be() -> None:
     """100 tokens at most are $0.015 for a thousand answers, and the range ends there."""
-    found = costs.estimate([replace(THOUSAND, most=100)], {}, batch=True)
+    found = costs.estimate([replace(THOUSAND, most=100)], {})
     assert (found.usd, found.answer_tokens) == (about(0.00375 + 0.015), 100)
     assert found.high == about((400_000 / 3 + 80_000) * 0.0375 / 1e6 + 0.015)
 
@@ -72,7 +74,7 @@ KNOWN = Seen(
 
 def test_earlier_answers_make_the_estimate() -> None:
     """A quarter token a byte, 212 an answer: 125,000 asked and 212,000 answered are $0.0364875 in a batch."""
-    found = costs.estimate([THOUSAND], {THOUSAND: KNOWN}, batch=True)
+    found = costs.estimate([THOUSAND], {THOUSAND: KNOWN})
     assert found.usd == about(0.0046875 + 0.0318)
     assert (found.prompt_tokens, found.answer_tokens, found.seen) == (125_000, 212, 1_204)
     # Means that were 5 % apart from file to file: 10 % more or less, and 10 % for the prompts.
@@ -90,7 +92,7 @@ def test_a_range_is_narrower_the_more_is_known() -> None:
     )
     widths = []
     for known in knowledge:
-        found = costs.estimate([THOUSAND], {THOUSAND: known} if known else {}, batch=True)
+        found = costs.estimate([THOUSAND], {THOUSAND: known} if known else {})
         assert found.low < found.usd < found.high
         widths.append(found.high / found.low)
     assert widths == sorted(widths, reverse=True)
@@ -100,18 +102,18 @@ def test_a_range_is_narrower_the_more_is_known() -> None:
 def test_what_has_come_counts_as_it_is() -> None:
     """Of two files one is here: 1,000 tokens asked and 2,000 answered are $0.0003375, and no guess."""
     here = Part(OSS, 10, 5_000, 0, tokens=(1_000.0, 2_000.0))
-    found = costs.estimate([here], {}, batch=True)
+    found = costs.estimate([here], {})
     assert found.usd == found.low == found.high == about(0.0003375)
     assert costs.in_words(found) == "about $0.0003 in a batch, $0.0007 on demand"
-    both = costs.estimate([here, THOUSAND], {}, batch=True)
-    alone = costs.estimate([THOUSAND], {}, batch=True)
+    both = costs.estimate([here, THOUSAND], {})
+    alone = costs.estimate([THOUSAND], {})
     assert (both.usd, both.answer_tokens) == (about(alone.usd + 0.0003375), 350)
 
 
 def test_models_are_summed_and_those_without_a_price_named() -> None:
     """$0.05625 for the one and $0.1125 for the dearer one; the third is in no sum."""
     parts = [THOUSAND, replace(THOUSAND, model=BIG), replace(THOUSAND, model="llama-9")]
-    found = costs.estimate(parts, {}, batch=True)
+    found = costs.estimate(parts, {})
     assert (found.usd, found.unpriced, found.priced) == (about(0.05625 + 0.1125), ("llama-9",), True)
     assert costs.in_words(found).endswith(
         "assuming 350 tokens an answer; without llama-9, of which no price is known here"
@@ -120,7 +122,7 @@ def test_models_are_summed_and_those_without_a_price_named() -> None:
 
 def test_a_model_without_a_price_has_no_estimate() -> None:
     """No number is said, in a sandbox neither."""
-    found = costs.estimate([replace(THOUSAND, model="llama-9")], {}, batch=True)
+    found = costs.estimate([replace(THOUSAND, model="llama-9")], {})
     assert (found.usd, found.priced) == (0.0, False)
     assert costs.in_words(found) == "what llama-9 costs is not known here"
     assert costs.in_words(found, free=True) == "nothing is paid here; what llama-9 costs is not known here"

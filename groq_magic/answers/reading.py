@@ -262,9 +262,11 @@ class Rows:
         It is asked for again by a retry, and by nothing else: it was answered, and paid.
         """
         with self._lock:
-            for row in list(self._misfits):
-                self._uncount(row)
+            for row in self._misfits:
+                self._counted.pop(row, None)
                 self.status[row] = OK
+            self._misfits.clear()
+            self.problems.pop(MISFIT, None)
             self.schema = schema
             self._label = array("H", bytes(2 * len(self.status) if schema.labels else 0))
             self._fit_all([row for row, status in enumerate(self.status) if status == OK])
@@ -321,10 +323,10 @@ class Rows:
             fresh: list[int] = []
             for here, there in zip(lent.rows, lent.lender_rows, strict=True):
                 # Whether it fits a schema is for these rows to say.
-                state = OK if there in other._misfits else other.status[there]
-                mine = self.status[here]
+                state, mine = other.status[there], self.status[here]
                 if state == PENDING or (retried and state != OK):
                     continue
+                state = OK if there in other._misfits else state
                 # What was not there before may be now: then with another key, or after a search.
                 new = mine == PENDING or (mine == MISSING and state != MISSING)
                 if not (_better(state, mine) if lent.retry else new):

@@ -51,7 +51,8 @@ class Schema:
     def place(self, text: str) -> int:
         """Which of the labels a reply's text chose, from 0. Raises Misfit where it chose none."""
         self.parse(text)
-        return self._places[str(self.values(text)[self.fields[0]])]
+        chosen = self.values(text)[self.fields[0]]
+        return self._places[chosen if isinstance(chosen, str) else msgspec.json.encode(chosen).decode()]
 
     @cached_property
     def _places(self) -> dict[str, int]:
