@@ -34,8 +34,8 @@ The map, from the top floor down; imports only go down:
     settings    what prompts are asked with
     shards      requests → JSONL files within the limits; fingerprints
     answers/    what came back: reading, answers, frames, display
+    schema/     what an answer is to fit: on the wire, and back
     prompts/    what is asked: body, kinds of sources, streams, files, templates, rules
-    schema      what an answer is to fit: on the wire, and back
     costs       from counts to money, before and after
     wire        Groq's JSON as typed values      keys  key and service     prices  what tokens cost
     loop        one thread, one event loop       vaults  keys that others keep
@@ -56,18 +56,21 @@ if TYPE_CHECKING:
 
     from groq_magic.answers import Answer, Answers
     from groq_magic.client import attach, submit
+    from groq_magic.errors import NotSent, StillRunning
     from groq_magic.listing import batches
 
 # Names that users take from here, and where they live: imported when first asked for.
 _LAZY = {
     "Answer": "groq_magic.answers",
     "Answers": "groq_magic.answers",
+    "NotSent": "groq_magic.errors",
+    "StillRunning": "groq_magic.errors",
     "attach": "groq_magic.client",
     "batches": "groq_magic.listing",
     "submit": "groq_magic.client",
 }
 
-__all__ = ["Answer", "Answers", "attach", "batches", "submit"]
+__all__ = ["Answer", "Answers", "NotSent", "StillRunning", "attach", "batches", "submit"]
 
 
 def __getattr__(name: str) -> Any:

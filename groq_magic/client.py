@@ -617,6 +617,7 @@ def plan(asked: Prompts, settings: Settings, tick: Callable[[int], None] = lambd
         held, read = recall.read(settings, where), 0
         if same := ledger.current().same(draft):
             cuts = _unanswered(same, Path(folder) / "again")
+            cuts += [] if runs.driven(same.job_id) else ledger.current().never_sent(same.job_id)
             reused = draft.prompts - skipped - sum(cut.lines for cut in cuts)
         else:
             loans = _loans(draft, cuts, unique=settings.unique, look=True)
@@ -759,6 +760,13 @@ def _verbs(job_id: str, run: Run, name: str, met: Met) -> Verbs:
 def watch(answers: Answers, observer: Observer) -> None:
     """Hands the observer a Snapshot of the batch now and at every change, on the loop's thread."""
     answers.verbs.watch(observer)
+
+
+def look(answers: Answers) -> Snapshot:
+    """How the batch stands now."""
+    seen: list[Snapshot] = []
+    answers.verbs.watch(seen.append)
+    return seen[0]
 
 
 def check_now(answers: Answers) -> Future[None]:

@@ -420,7 +420,7 @@ def test_help_lists_options_and_verbs(notebook: Notebook) -> None:
         about = notebook.shell.object_inspect(asked.rstrip("?"))["docstring"]
         assert about.split() == text.split(), asked
     assert all(f"{option.flag} " in text for option in options.OPTIONS)
-    assert all(f"  %groq {verb.usage} " in text for verb in options.VERBS)
+    assert all(re.search(rf"  %groq {re.escape(verb.usage)}\s", text) for verb in options.VERBS)
     assert "%groq attach [ID|OLDNAME] [NAME]" in text
     assert dict(notebook.variables) == before
 
@@ -559,6 +559,13 @@ def test_what_has_ended_can_be_forgotten_at_once(notebook: Notebook) -> None:
         notebook.ok(f"%%groq_batch gone --wait\n[[echo]]{n}\n")
         notebook.ok("%groq forget gone")
     assert ledger.current().jobs() == []
+
+
+def test_what_was_tried_before_is_not_paid_again_and_says_so(notebook: Notebook) -> None:
+    """`--try` of prompts that were asked before sends nothing, and says that."""
+    notebook.ok("%%groq_batch mine --try 1\n[[echo]]a\n[[echo]]b")
+    again = notebook.ok("%%groq_batch mine --try 1\n[[echo]]a\n[[echo]]b")
+    assert "They were asked before: nothing was sent now; the full run reuses them." in again
 
 
 def test_cancel_ends_a_batch_and_says_when_there_is_none_to_cancel(notebook: Notebook) -> None:
@@ -831,7 +838,9 @@ def test_try_asks_the_first_few_shows_them_and_binds_nothing(notebook: Notebook)
     used = sum(job.prompts for job in ledger.current().jobs())
     assert used == 3
     assert re.search(
-        r"They used \d+ tokens at on-demand price; the full run reuses them. Nothing was bound.\n$", done.out
+        r"They used \d+ tokens, and nothing is paid in the sandbox; the full run reuses them. Nothing was "
+        r"bound.\n$",
+        done.out,
     )
     assert "labels" not in notebook.variables
     assert client.named() == []

@@ -410,7 +410,7 @@ def test_help_and_readme_table_name_every_option_and_verb() -> None:
         assert f"{option.flag} " in shown
         assert "\n" not in option.help
     for verb in VERBS:
-        assert re.search(rf"^  %groq {re.escape(verb.usage)} +{re.escape(verb.help)}$", shown, re.MULTILINE)
+        assert re.search(rf"^  %groq {re.escape(verb.usage)}\s+{re.escape(verb.help)}$", shown, re.MULTILINE)
     assert re.search(rf"^  %groq +{re.escape(OVERVIEW.help)}$", shown, re.MULTILINE)
     cells = [len(re.findall(r"(?<!\\)\|", row)) for row in table.splitlines()]
     assert cells == [3] * (len(OPTIONS) + 2)

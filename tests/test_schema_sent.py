@@ -252,6 +252,43 @@ def test_a_model_that_may_not_keep_to_a_schema_is_not_asked_to_be_strict() -> No
     assert response_format(None, "a-new-one") is None
 
 
+def test_labels_need_not_be_texts() -> None:
+    """Truth values, numbers and None are labels, too: parsed as what they are, counted under JSON's words."""
+    prompts = [said(label=label) for label in (True, False, True, None, 2)]
+    answers = offline.ended(offline.ask(prompts, schema=Literal[True, False, None, 2]))
+    assert answers.parsed == [True, False, True, None, 2]
+    assert answers._label_counts() == {"true": 2, "false": 1, "null": 1, "2": 1}
+
+
+class Leaving(pydantic.BaseModel):
+    """A model whose validator would end the process."""
+
+    stars: int
+
+    @pydantic.field_validator("stars")
+    @classmethod
+    def leave(cls, stars: int) -> int:
+        """Raises SystemExit."""
+        raise SystemExit(stars)
+
+
+def test_a_validator_that_ends_the_process_ends_its_reply_alone() -> None:
+    """A SystemExit of the user's own is a misfit, and later batches go on."""
+    answers = offline.ended(offline.ask([said(stars=4)], schema=Leaving))
+    assert answers.counts == {"failed": 1}
+    assert "SystemExit" in str(answers[0].error)
+    assert offline.ended(offline.ask(["[[echo]]on we go"])).texts == ["on we go"]
+
+
+def test_who_asked_with_a_stricter_class_has_none_where_it_does_not_fit() -> None:
+    """Of Answers over one batch each parses by its own class; `parsed` is None there and raises nothing."""
+    prompts = [said(stars=5)]
+    strict = offline.ended(offline.ask(prompts, schema=limited(4)))
+    loose = offline.ended(offline.ask(prompts, schema=limited(9)))
+    assert (strict.parsed, strict[0].parsed) == ([None], None)
+    assert loose.parsed[0].stars == 5
+
+
 def test_an_answer_that_was_cut_off_is_cut_and_not_parsed() -> None:
     """What stopped at max tokens keeps its text and its status, whatever the schema."""
     answers = offline.ended(offline.ask(["[[cut]]" + said(stars=4, topic="food")]))  # no schema, or it fails

@@ -41,9 +41,10 @@ class AnswerError:
 class Answer:
     """One prompt and what became of it.
 
-    `status` is `pending`, then `ok`, `cut` (stopped at max tokens; text kept), `failed` (Groq's
-    error), `expired`, `cancelled`, `missing` (no reply came) or `skipped`. Reading what is not there yet
-    raises StillRunning; where no text came, `text` is None and `error` says why.
+    `status` is `pending`, then `ok`, `cut` (stopped at max tokens; text kept), `failed` (Groq's error, or a
+    reply that does not fit its schema), `expired`, `cancelled`, `missing` (no reply came) or `skipped`.
+    Reading what is not there yet raises StillRunning; where no text came, `text` is None and `error` says
+    why.
     """
 
     def __init__(self, rows: Rows, row: int, name: str, schema: Schema | None = None) -> None:
@@ -90,11 +91,8 @@ class Answer:
 
         Without a schema there is nothing to parse by: None.
         """
-        return self._parsed(self._schema) if self._schema is not None else None
-
-    def _parsed(self, schema: Schema) -> Any:
-        text = self.text if self.status == "ok" else None
-        return None if text is None else schema.parse(text)
+        text = self.text if self._schema is not None and self.status == "ok" else None
+        return None if text is None or self._schema is None else self._schema.instance(text)
 
     @property
     def reasoning(self) -> str | None:
@@ -343,7 +341,7 @@ class Answers(Sequence[Answer]):
             raise InputError("These answers have no schema to parse by: ask for one with --schema.")
         replies = zip(self._picked, self._rows.replies(self._picked), strict=True)
         return [
-            schema.parse(reply.text or "") if reply is not None and self._rows.status[row] == OK else None
+            schema.instance(reply.text or "") if reply is not None and self._rows.status[row] == OK else None
             for row, reply in replies
         ]
 

@@ -131,9 +131,9 @@ def label_bars(counts: Mapping[str, int]) -> str:
     shown = _most(counts)
     most = max((n for _, n in shown), default=1) or 1
     rows = "".join(
-        f'<tr><td style="text-align:left;width:14em">{escape(label)}</td>'
+        f'<tr><td style="text-align:left;vertical-align:middle;width:14em">{escape(label)}</td>'
         f'<td><progress max="{most}" value="{n}" aria-label="{escape(label)}"></progress></td>'
-        f'<td style="text-align:right;width:5em">{n:,}</td></tr>'
+        f'<td style="text-align:right;vertical-align:middle;width:5em">{n:,}</td></tr>'
         for label, n in shown
     )
     more = f"<p>… {len(counts) - len(shown):,} more labels</p>" if len(counts) > len(shown) else ""

@@ -129,16 +129,18 @@ def _check_together(given: Mapping[str, Any]) -> None:
 
 def _try(answers: Answers, *, used_up: bool) -> None:
     """Waits for the first few, shows them, and says what they used."""
+    begun = client.look(answers)
     go_on = "only the waiting has stopped; the prompts are still asked, and the full run reuses them."
     with interrupt(lambda: go_on):
         answers.wait()
     display(answers)
     tokens, cost = answers.usage.total_tokens, answers.cost
-    paid = f" ({money(cost.paid)})" if cost and cost.paid else ""
-    print(  # noqa: T201 (what the answers do not say of themselves)
-        f"They used {tokens:,} tokens at on-demand price{paid}; the full run reuses them. Nothing was bound."
-        f"{_USED_UP if used_up else ''}"
-    )
+    price = f" at on-demand price{f' ({money(cost.paid)})' if cost and cost.paid else ''}"
+    said = f"They used {tokens:,} tokens{', and nothing is paid in the sandbox' if begun.sandbox else price}"
+    if begun.reused == len(answers):
+        said = "They were asked before: nothing was sent now"
+    more = f"; the full run reuses them. Nothing was bound.{_USED_UP if used_up else ''}"
+    print(said + more)  # noqa: T201 (what the answers do not say of themselves)
 
 
 def wait(answers: Answers, timeout: float | None = None) -> None:

@@ -235,6 +235,7 @@ _EXAMPLES = {
     "--try": "--try 5",
     "--save": "--save answers.csv",
 }
+_LEFT = 28  # characters of the help's left column
 _TRIED = 3  # prompts, where --try names no number
 
 _DASHES = "-–—"  # word processors turn two hyphens into one of the others
@@ -311,19 +312,23 @@ def help_text() -> str:
     """The help for `--help` and `?`, as plain text: the forms, the options, the verbs."""
     options = [(_forms(option), option.help) for option in OPTIONS]
     verbs = [(f"%groq {verb.usage}".rstrip(), verb.help) for verb in (OVERVIEW, *VERBS)]
-    width = max(len(left) for left, _ in options + verbs)
     return "\n".join(
         [
             "%%groq_batch NAME [options]        the body holds the prompts; with --from it is one template",
             "%groq_batch NAME --from EXPR       no body; without NAME it returns the answers",
             "",
-            *(f"  {left:<{width}}  {right}" for left, right in options),
+            *(_beside(left, right) for left, right in options),
             "",
-            *(f"  {left:<{width}}  {right}" for left, right in verbs),
+            *(_beside(left, right) for left, right in verbs),
             "",
             "A text with spaces goes in quotes. @name is the value of a variable: --system @instructions",
         ]
     )
+
+
+def _beside(left: str, right: str) -> str:
+    """What is typed and what it does, side by side; what is typed at length stands above."""
+    return f"  {left:<{_LEFT}}  {right}" if len(left) <= _LEFT else f"  {left}\n  {'':<{_LEFT}}  {right}"
 
 
 def options_markdown() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -9,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from groq_magic.schema.misfits import misfit
+from groq_magic.schema.misfits import Misfit, misfit
 
 _object = msgspec.json.Decoder(dict[str, Any])
 
@@ -45,8 +46,19 @@ class Schema:
         """
         try:
             return self.judge(text)
-        except Exception as exc:
+        except KeyboardInterrupt as exc:  # the user's own, where a reader may be interrupted
+            if threading.current_thread() is threading.main_thread():
+                raise
             raise misfit(exc) from exc
+        except BaseException as exc:  # a SystemExit, too, would end the thread that serves every batch
+            raise misfit(exc) from exc
+
+    def instance(self, text: str) -> object | None:
+        """The same, or None where the text is none."""
+        try:
+            return self.parse(text)
+        except Misfit:
+            return None
 
     def place(self, text: str) -> int:
         """Which of the labels a reply's text chose, from 0. Raises Misfit where it chose none."""

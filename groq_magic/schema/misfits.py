@@ -25,10 +25,12 @@ class Misfit(ValueError):
         return f"{self.path}: {self.why}"
 
 
-def misfit(exc: Exception) -> Misfit:
+def misfit(exc: BaseException) -> Misfit:
     """The Misfit that another's error tells of: msgspec's, Pydantic's, or any from the user's own code."""
     if isinstance(exc, Misfit):
         return exc
+    if not isinstance(exc, Exception):  # a SystemExit of the user's own
+        return Misfit("$", reason(exc))
     if isinstance(exc, RecursionError):
         return Misfit("$", "it is nested too deeply")
     if isinstance(exc, msgspec.DecodeError):
@@ -39,7 +41,7 @@ def misfit(exc: Exception) -> Misfit:
     return said or Misfit("$", reason(exc))
 
 
-def reason(exc: Exception) -> str:
+def reason(exc: BaseException) -> str:
     """The name of an error and what it says, on one line; also of one that cannot say it."""
     try:
         said = one_line(exc)
