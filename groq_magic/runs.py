@@ -413,23 +413,35 @@ def _at_exit() -> None:
 
 
 def _finish_sending() -> None:
-    """At the end of a script, what is on its way is sent; in a notebook, which goes on by itself, nothing."""
+    """At the end of a script, what is on its way is sent and what has come is saved; in a notebook, which goes
+    on by itself, nothing.
+    """
     ipython = sys.modules.get("IPython")
     if ipython is not None and ipython.get_ipython() is not None:
         return
-
-    def sending() -> list[Snapshot]:
-        begun = [run for run in _runs.values() if run.begun and not run.rows.finished.done()]
-        found = {run: now for run in begun if (now := run.view.snapshot()).phase == "sending"}
-        return [now for run, now in found.items() if not found.keys() & {*run.lenders}]  # they count theirs
-
-    if found := sending():
-        count = sum(now.prompts for now in found)
-        what = "1 prompt is" if count == 1 else f"{count:,} prompts are"
-        print(f"groq_magic: {what} being sent; this ends when that is at {found[0].badge}.")  # noqa: T201
+    if found := _unfinished():
+        sending = [now for now in found if now.phase == "sending"]
+        count = sum(now.prompts for now in sending)
+        if count:
+            what = "1 prompt is" if count == 1 else f"{count:,} prompts are"
+            print(f"groq_magic: {what} being sent; this ends when that is at {sending[0].badge}.")  # noqa: T201
         with suppress(KeyboardInterrupt):
-            while sending():
+            while _unfinished():
                 time.sleep(0.1)
+
+
+def _unfinished() -> list[Snapshot]:
+    """What a script that ends waits for: all that sends, and all that only has its end to write.
+
+    For what is at the service nobody waits. What lends to another of them counts for it.
+    """
+    found: dict[Run, Snapshot] = {}
+    for run in list(_runs.values()):
+        if run.begun and not run.rows.finished.done():
+            now = run.view.snapshot()
+            if now.phase in ("sending", "done") or at_rest(run.job_id):
+                found[run] = now
+    return [now for run, now in found.items() if not found.keys() & {*run.lenders}]
 
 
 def leave() -> Future[None]:

@@ -8,9 +8,11 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import filelock
@@ -572,21 +574,55 @@ SCRIPT = """
 import sys
 from groq_magic import client, services
 services.use_sandbox(sys.argv[1])
-client.submit([f"[[echo]]{n}" for n in range(20)], name="answers", now=True)
+client.submit([f"[[echo]]{n}" for n in range(20)], name="answers", now=True, save=sys.argv[2])
 """
 
 
 def test_a_script_ends_when_all_are_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A script that does not wait has every answer on disk when it ends, and says in a line that it stays."""
+    """A script that does not wait ends with every answer on disk and in its file, and says in a line why it
+    stays.
+    """
     env = os.environ | {"GROQ_MAGIC_HOME": str(tmp_path / "home"), "PYTHONPATH": str(ROOT)}
     with sandbox(tmp_path / "store") as url:
-        command = [sys.executable, "-c", SCRIPT, url]
+        command = [sys.executable, "-c", SCRIPT, url, str(tmp_path / "answers.csv")]
         done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60)
         assert (done.returncode, done.stderr, len(done.stdout.splitlines())) == (0, "", 1)
         book = Ledger(tmp_path / "home")
         (job,) = book.jobs()
         assert book.result_path(job.job_id, 0, "output").read_bytes().count(b"\n") == 20
         book.close()
+        assert len((tmp_path / "answers.csv").read_bytes().splitlines()) == 21
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_a_script_ends_when_its_file_is_written(
+    again: bool, line: Line, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All may be asked, or be here from earlier: a script waits until the answers are in their file, too."""
+    if again:
+        submit(*echoes(4)).wait(WAIT_S)
+    answered, goes_on, real = threading.Event(), threading.Event(), Rows.end_all
+
+    def end_all(rows: Rows) -> None:
+        if rows._at_end:
+            answered.set()
+            assert goes_on.wait(WAIT_S)
+        real(rows)
+
+    def sleep(_: float) -> None:
+        goes_on.set()
+        answers._rows.finished.result(WAIT_S)
+
+    monkeypatch.setattr(Rows, "end_all", end_all)
+    monkeypatch.setattr(runs, "time", SimpleNamespace(time=time.time, sleep=sleep))
+    monkeypatch.setitem(sys.modules, "IPython", None)
+    answers = submit(*echoes(5), now=True, save=tmp_path / "answers.csv")
+    assert answered.wait(WAIT_S)
+    runs._finish_sending()
+    waited = goes_on.is_set()
+    goes_on.set()
+    answers.wait(WAIT_S)
+    assert waited
 
 
 # --- the two ways know of each other --------------------------------------------------------------------
