@@ -12,7 +12,10 @@ from dataclasses import dataclass, replace
 
 from groq_magic import prices
 
-CHARACTERS_A_TOKEN = 4
+# Of English, four letters, a byte each, are about a token. Of a Chinese, Japanese or Korean sign, three bytes
+# in UTF-8, models make 0.6 to 1 token, and of an emoji, four bytes, 1 or more: by bytes one rule fits all.
+BYTES_A_TOKEN = 4
+_BYTES_A_TOKEN_AT_WORST = 3.0, 2.0  # of ASCII, and of all other signs: 1.5 tokens for a Chinese one
 ENOUGH = 20  # earlier answers that an estimate is made from; of fewer, one long answer would decide
 DEFAULT_LIMIT_USD = 5.0
 
@@ -67,24 +70,28 @@ class Seen:
 class Part:
     """Requests of one kind: to one model, with at most `most` tokens an answer, with one effort.
 
-    `tokens` are those asked and answered where that is known already, since the answers are here.
+    `bytes` are those of their lines, `text` those of what a model is to read, in UTF-8, and `foreign` those
+    of the text that are no ASCII. `pictures` says that there are some, which are no text. `tokens` are those
+    asked and answered where that is known already, since the answers are here.
     """
 
     model: str
     requests: float
     bytes: float
-    characters: float
+    text: float
     most: int | None = None
     effort: str | None = None
     form: str = ""
     tokens: tuple[float, float] | None = None
     batch: bool = True
+    foreign: float = 0.0
+    pictures: bool = False
 
     def share(self, of: float) -> Part:
         """A part of these requests."""
         tokens = self.tokens and (of * self.tokens[0], of * self.tokens[1])
-        requests, size, characters = (of * n for n in (self.requests, self.bytes, self.characters))
-        return replace(self, requests=requests, bytes=size, characters=characters, tokens=tokens)
+        requests, size, text, foreign = (of * n for n in (self.requests, self.bytes, self.text, self.foreign))
+        return replace(self, requests=requests, bytes=size, text=text, foreign=foreign, tokens=tokens)
 
 
 @dataclass(frozen=True)
@@ -92,7 +99,8 @@ class Estimate:
     """What requests will cost: about `usd`, from `low` to `high`, and `on_demand` instead; all in USD.
 
     `batch` says which of the prices `usd` is. `answer_tokens` is how long an answer is taken to be: assumed,
-    unless it is from `seen` earlier answers. Requests to `unpriced` models are in none of the sums.
+    unless it is from `seen` earlier answers. Requests to `unpriced` models are in none of the sums, nor are
+    `pictures`, where there are any.
     """
 
     usd: float = 0.0
@@ -106,6 +114,7 @@ class Estimate:
     same_options: bool = False
     priced: bool = True
     unpriced: tuple[str, ...] = ()
+    pictures: bool = False
 
 
 @dataclass(frozen=True)
@@ -171,6 +180,7 @@ def estimate(parts: Sequence[Part], seen: Mapping[Part, Seen]) -> Estimate:
         answer_tokens=round(answers / open_requests) if open_requests else 0,
         seen=0 if assumed else sum(each.answers for each in heard),
         same_options=all(each.same_options for each in heard),
+        pictures=any(part.pictures and part.tokens is None for part in parts),
     )
 
 
@@ -183,10 +193,11 @@ def _tokens(part: Part, seen: Seen | None) -> tuple[_Three, _Three]:
         each = part.tokens[1] / part.requests if part.requests else 0.0
         return (part.tokens[0],) * 3, (each,) * 3
     if seen is None:
-        asked = part.characters / CHARACTERS_A_TOKEN
-        # A model's own template adds some tens of tokens to each request, and few languages have fewer than
-        # three letters a token.
-        asked_from_to = 0.8 * asked, asked, 4 / 3 * asked + 80 * part.requests
+        asked = part.text / BYTES_A_TOKEN
+        ascii_bytes, other_bytes = _BYTES_A_TOKEN_AT_WORST
+        worst = (part.text - part.foreign) / ascii_bytes + part.foreign / other_bytes
+        # A model's own template adds some tens of tokens to each request.
+        asked_from_to = 0.8 * asked, asked, worst + 80 * part.requests
         length = float(ASSUMED.get(part.effort or "medium", ASSUMED["medium"]))
         factor = _ASSUMED_FACTOR
     else:
@@ -239,6 +250,8 @@ def in_words(found: Estimate, *, free: bool = False, whole: bool = False) -> str
     else:
         said = f"{about} in a batch{span}, {on_demand} on demand"
     without = f"; without {_names(found.unpriced)}, of which no price is known here" if found.unpriced else ""
+    if found.pictures:
+        without += "; without pictures, of which no document says how many tokens they are"
     return f"{'nothing is paid here; at Groq ' if free else ''}{said}{_basis(found)}{without}"
 
 
@@ -266,7 +279,7 @@ def refusal(found: Estimate, limit: Limit, *, free: bool) -> str | None:
     """Why this may not be sent under the limit, and what to type; None where it may.
 
     What is free is held to a typed limit alone, at Groq's price. A limit that was typed is a promise, which
-    cannot be given where no price is known; the default lets that pass.
+    cannot be given where no price is known, nor for pictures; the default lets that pass.
     """
     if (free and not limit.typed) or limit.usd == math.inf:
         return None
@@ -275,6 +288,11 @@ def refusal(found: Estimate, limit: Limit, *, free: bool) -> str | None:
         return (
             f"What {_names(found.unpriced)} costs is not known here, so {said} cannot be kept to: leave "
             f"--max-cost (max_cost) out, or ask a model with a price: {_priced()}. Nothing was sent."
+        )
+    if limit.typed and found.pictures:
+        return (
+            f"What pictures cost is not known here, so {said} cannot be kept to: leave --max-cost (max_cost) "
+            "out, or ask without pictures. Nothing was sent."
         )
     if found.usd <= limit.usd:
         return None

@@ -5,6 +5,7 @@ All of it is read again whenever it is wanted, so whoever follows a job, or come
 
 from __future__ import annotations
 
+import mmap
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -19,6 +20,8 @@ from groq_magic.ledger import Ledger
 from groq_magic.shards import SEVERAL, Cut
 
 _SAMPLE = 200  # lines of a file whose requests are of one kind
+# As we write it: inside a text each quote has a backslash. https://console.groq.com/docs/vision
+_PICTURE = b'"type":"image_url"'
 
 
 @dataclass(frozen=True)
@@ -44,33 +47,71 @@ def parts(path: Path, file: File) -> list[Part]:
     few = None if file.form in ("", SEVERAL) else _SAMPLE
     requests: Counter[tuple[str, int | None, str | None]] = Counter()
     sizes: Counter[Any] = Counter()
-    characters: Counter[Any] = Counter()
-    text_bytes = 0
+    text: Counter[Any] = Counter()
+    foreign: Counter[Any] = Counter()
+    pictures = set[Any]()
     with path.open("rb") as lines:
         for line in islice(lines, few):
             found = wire.weight(line)
             kind = _kind(found)
-            texts = list(_texts(found))
             requests[kind] += 1
             sizes[kind] += len(line)
-            characters[kind] += sum(map(len, texts))
-            text_bytes += sum(len(text.encode("utf-8", "replace")) for text in texts)
+            for written in _texts(found):
+                length, beyond_ascii = _bytes(written)
+                text[kind] += length
+                foreign[kind] += beyond_ascii
+            if _PICTURE in line:
+                pictures.add(kind)
     if few is not None and requests.total() < file.lines:
         (kind,) = list(requests)[:1]
         seen = requests.total()
         # What is not text is alike in each line: what a longer line has more than a shorter one is text.
-        beside = (sizes.total() - text_bytes) / seen
-        rest = max(0.0, file.size - sizes.total() - beside * (file.lines - seen))
-        more = rest * characters.total() / text_bytes if text_bytes else 0
-        return [_part(kind, file.lines, file.size, characters.total() + more, file.form)]
-    return [_part(kind, n, sizes[kind], characters[kind], file.form) for kind, n in requests.items()]
+        beside = (sizes.total() - text.total()) / seen
+        more = max(0.0, file.size - sizes.total() - beside * (file.lines - seen))
+        by = 1 + more / text.total() if text.total() else 1.0
+        return [
+            _part(
+                kind,
+                file.lines,
+                file.size,
+                by * text.total(),
+                file.form,
+                foreign=by * foreign.total(),
+                pictures=bool(pictures) or _shows_pictures(path),
+            )
+        ]
+    return [
+        _part(kind, n, sizes[kind], text[kind], file.form, foreign=foreign[kind], pictures=kind in pictures)
+        for kind, n in requests.items()
+    ]
 
 
 def _part(
-    kind: tuple[str, int | None, str | None], requests: int, size: int, characters: float, form: str
+    kind: tuple[str, int | None, str | None],
+    requests: int,
+    size: int,
+    text: float,
+    form: str,
+    *,
+    foreign: float,
+    pictures: bool,
 ) -> Part:
     model, most, effort = kind
-    return Part(model, requests, size, characters, most, effort, form)
+    return Part(model, requests, size, text, most, effort, form, foreign=foreign, pictures=pictures)
+
+
+def _bytes(text: str) -> tuple[int, int]:
+    """How many bytes a text is in UTF-8, and how many of them are no ASCII."""
+    if text.isascii():
+        return len(text), 0
+    size = len(text.encode("utf-8", "replace"))
+    return size, size - len(text.encode("ascii", "ignore"))
+
+
+def _shows_pictures(path: Path) -> bool:
+    """Whether there is a picture in any line of a file."""
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as held:
+        return held.find(_PICTURE) >= 0
 
 
 def _kind(found: wire.Weight) -> tuple[str, int | None, str | None]:

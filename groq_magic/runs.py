@@ -413,8 +413,9 @@ def _at_exit() -> None:
 
 
 def _finish_sending() -> None:
-    """At the end of a script, what is on its way is sent and what has come is saved; in a notebook, which goes
-    on by itself, nothing.
+    """At the end of a script, what is on its way is sent and what has come is saved.
+
+    Not in a notebook, which goes on by itself.
     """
     ipython = sys.modules.get("IPython")
     if ipython is not None and ipython.get_ipython() is not None:

@@ -16,7 +16,7 @@ OSS = "openai/gpt-oss-20b"
 BIG = "openai/gpt-oss-120b"
 
 # A thousand prompts of 400 characters: 100,000 tokens asked; 350,000 answered, as nothing is known.
-THOUSAND = Part(OSS, 1_000, 500_000, 400_000)
+THOUSAND = Part(OSS, 1_000, 500_000, 400_000.0)
 
 
 def about(usd: float) -> Any:
@@ -27,7 +27,7 @@ def about(usd: float) -> Any:
 # --- an estimate ------------------------------------------------------------------------------------------
 
 
-def test_an_estimate_without_any_knowledge_is_four_characters_a_token_and_an_assumed_length() -> None:
+def test_an_estimate_without_any_knowledge_is_four_bytes_a_token_and_an_assumed_length() -> None:
     """0.1 M × $0.075 + 0.35 M × $0.30 is $0.1125 on demand and half of that in a batch; the range is wide."""
     found = costs.estimate([THOUSAND], {})
     assert (found.on_demand, found.usd) == (about(0.1125), about(0.05625))
@@ -35,6 +35,13 @@ def test_an_estimate_without_any_knowledge_is_four_characters_a_token_and_an_ass
     assert found.low == about((80_000 * 0.0375 + 350_000 / 3 * 0.15) / 1e6)
     assert found.high == about((400_000 / 3 + 80_000) * 0.0375 / 1e6 + 1_050_000 * 0.15 / 1e6)
     assert (found.prompt_tokens, found.answer_tokens, found.seen) == (100_000, 350, 0)
+
+
+def test_signs_that_are_no_ascii_are_more_tokens() -> None:
+    """1,000 prompts of 100 Chinese signs, 300 bytes each: 75,000 tokens, or 60,000 to 230,000."""
+    found = costs.estimate([replace(THOUSAND, text=300_000, foreign=300_000, most=0)], {})
+    assert (found.prompt_tokens, found.usd) == (75_000, about(75_000 * 0.0375 / 1e6))
+    assert (found.low, found.high) == (about(60_000 * 0.0375 / 1e6), about(230_000 * 0.0375 / 1e6))
 
 
 def test_the_ordinary_endpoint_costs_twice_as_much() -> None:

@@ -99,19 +99,21 @@ def parts(folder: Path, source: object, **how: Any) -> list[costs.Part]:
     """What a submission's files are counted as."""
     options = how.pop("options", {})
     asked = prompts.from_source(source, options=options, **how)
+    folder.mkdir(exist_ok=True)
     cuts = client._cut(asked, Settings(options=options), folder, lambda rows: None)
     return [part for cut in cuts for part in estimates.parts(cut.path, cut)]
 
 
 def test_text_is_counted_and_not_what_is_around_it(tmp_path: Path) -> None:
-    """Characters are those of the messages, the system message among them, whatever their bytes."""
+    """Its bytes are those of the messages, the system message among them, and so is what is no ASCII."""
     (part,) = parts(tmp_path, ["Größe", "日本語"], system="Kurz!", options={"max_completion_tokens": 9})
-    assert (part.model, part.requests, part.characters, part.most) == (OSS, 2, 5 + 3 + 2 * 5, 9)
+    assert (part.model, part.requests, part.most) == (OSS, 2, 9)
+    assert (part.text, part.foreign) == (7 + 9 + 2 * 5, 2 * 2 + 3 * 3)  # ö and ß are two bytes, a sign three
     assert part.bytes == sum(path.stat().st_size for path in tmp_path.iterdir())
 
 
 def test_conversations_tools_and_schemas_are_counted_pictures_are_not(tmp_path: Path) -> None:
-    """All texts that a model is to read count; how many tokens a picture is no document says."""
+    """All texts that a model is to read count; of pictures it is told that there are some."""
     tools = [{"type": "function", "function": {"name": "f"}}]
     picture = {"type": "image_url", "image_url": {"url": "data:image/png;base64," + "A" * 5_000}}
     several = [{"role": "user", "content": [{"type": "text", "text": "What is it?"}, picture]}]
@@ -122,14 +124,22 @@ def test_conversations_tools_and_schemas_are_counted_pictures_are_not(tmp_path: 
     ]
     (part,) = parts(tmp_path, [several, talk], options={"tools": tools, "reasoning_effort": "low"})
     written = len(json.dumps(tools, separators=(",", ":")))
-    assert (part.characters, part.effort) == (11 + 6 + 2 * written, "low")
+    assert (part.text, part.effort, part.pictures) == (11 + 6 + 2 * written, "low", True)
+    (none,) = parts(tmp_path / "none", [[{"role": "user", "content": '"type":"image_url"'}]])
+    assert not none.pictures
 
 
 def test_a_long_file_is_judged_by_its_first_lines(tmp_path: Path) -> None:
     """200 lines tell what each has around its text; what longer ones have more is text."""
     source = [f"{n:04}" + "x" * 96 for n in range(200)] + ["y" * 1_000] * 400
     (part,) = parts(tmp_path, source)
-    assert part.characters == pytest.approx(200 * 100 + 400 * 1_000, rel=0.001)
+    assert part.text == pytest.approx(200 * 100 + 400 * 1_000, rel=0.001)
+    assert (part.foreign, part.pictures) == (0, False)
+    seen = [{"type": "text", "text": "?"}, {"type": "image_url", "image_url": {"url": "https://x.org/a.png"}}]
+    talks = [[{"role": "user", "content": text}] for text in ["語" * 100] * 400 + [seen]]
+    (part,) = parts(tmp_path / "talks", talks)
+    assert part.foreign == part.text == pytest.approx(400 * 300, rel=0.002)
+    assert part.pictures
 
 
 def test_request_lines_are_counted_by_model_and_limit(tmp_path: Path) -> None:
@@ -140,8 +150,21 @@ def test_request_lines_are_counted_by_model_and_limit(tmp_path: Path) -> None:
         echoing("c", "three", model=BIG, max_tokens=7),
     ]
     found = {part.model: part for part in parts(tmp_path, lines)}
-    assert (found[OSS].requests, found[OSS].characters, found[OSS].most) == (1, 11, None)
-    assert (found[BIG].requests, found[BIG].characters, found[BIG].most) == (2, 11 + 13, 7)
+    assert (found[OSS].requests, found[OSS].text, found[OSS].most) == (1, 11, None)
+    assert (found[BIG].requests, found[BIG].text, found[BIG].most) == (2, 11 + 13, 7)
+
+
+def test_a_chinese_sign_is_no_quarter_of_a_token(groq: Line) -> None:
+    """Ten times 20,000 signs are 150,000 tokens, and at most 300,000, so that a limit stops them.
+
+    600,000 bytes, four a token, are $0.005625; 3,500 tokens answered are $0.000525.
+    """
+    asked, usd = ["語" * 20_000 + str(n) for n in range(10)], 0.005625 + 0.000525
+    found = client.plan(prompts.from_source(asked), Settings(options=PLAIN)).estimate
+    assert found.prompt_tokens == pytest.approx(150_000, abs=5)
+    assert found.usd == pytest.approx(usd, rel=1e-4)
+    assert found.high == pytest.approx((300_800 * 0.0375 + 3 * 3_500 * 0.15) / 1e6, rel=1e-4)
+    assert nothing_new(lambda: ask(*asked, usd=0.005))
 
 
 # --- what was paid ----------------------------------------------------------------------------------------
@@ -466,6 +489,22 @@ def test_a_limit_cannot_be_promised_for_a_model_without_a_price(groq: Line) -> N
     found = last(client.submit(MIXED[2:])).estimate
     assert found is not None
     assert (found.priced, found.unpriced) == (False, ("whisper-large-v3",))
+
+
+def test_a_limit_cannot_be_promised_for_pictures(groq: Line) -> None:
+    """How many tokens they are no document says: a typed limit is refused, and the estimate says so."""
+    picture = {"type": "image_url", "image_url": {"url": "https://example.org/a.png"}}
+    asked = [[{"role": "user", "content": [{"type": "text", "text": "What is it?"}, picture]}]]
+    said = nothing_new(lambda: client.submit(asked, model="qwen/qwen3.8-27b", max_cost=1))
+    assert said == (
+        "What pictures cost is not known here, so the limit of $1 cannot be kept to: leave --max-cost "
+        "(max_cost) out, or ask without pictures. Nothing was sent."
+    )
+    found = client.plan(prompts.from_source(asked), Settings("qwen/qwen3.8-27b")).estimate
+    assert costs.in_words(found).endswith(
+        "; without pictures, of which no document says how many tokens they are"
+    )
+    assert not client.plan(prompts.from_source(tens(1)), Settings()).estimate.pictures
 
 
 def test_a_dry_run_reckons_as_a_submission_does(groq: Line) -> None:
