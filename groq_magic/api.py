@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import httpx
 
 from groq_magic import wire
-from groq_magic.errors import InputError, NoReply, Refused
+from groq_magic.errors import InputError, NoReply, Refused, TooLarge
 from groq_magic.keys import Service
 
 if TYPE_CHECKING:
@@ -197,12 +197,12 @@ class _InProcess(httpx.ASGITransport):
 
 
 async def _bounded(response: httpx.Response, limit: int, *, cut: bool = False) -> bytes:
-    """The body, no more than `limit` bytes of it. More raises NoReply, or is cut off."""
+    """The body, no more than `limit` bytes of it. More raises TooLarge, or is cut off."""
     body = bytearray()
     async for chunk in response.aiter_bytes():
         body += chunk
         if len(body) > limit:
             if cut:
                 break
-            raise NoReply(f"A reply of over {limit / 1e6:,.0f} MB is not Groq's protocol.", maybe_done=True)
+            raise TooLarge(f"A reply of over {limit / 1e6:,.0f} MB is not Groq's protocol.", maybe_done=True)
     return bytes(body[:limit])

@@ -11,6 +11,7 @@
     └── ApiError            the service did not do what was asked
         ├── Refused         it answered with an HTTP error: the request was not carried out
         └── NoReply         no usable answer came; `maybe_done` says whether it may have been carried out
+            └── TooLarge    it was longer than any answer can be
 """
 
 from __future__ import annotations
@@ -103,3 +104,7 @@ class NoReply(ApiError):
     def __init__(self, message: str, *, maybe_done: bool) -> None:
         super().__init__(message)
         self.maybe_done = maybe_done
+
+
+class TooLarge(NoReply):
+    """An answer came that is longer than any can be. The request was carried out."""

@@ -158,9 +158,8 @@ class Asking:
                 meant, why = policy.of_a_prompt(exc), exc.message
                 if meant == "refused":
                     raise
-                if meant == "failed" and isinstance(exc, Refused):
-                    body = wire.error_body(exc.body)
-                    return wire.result_line(asked.custom_id, exc.status, exc.request_id, body)
+                if meant == "failed":
+                    return _failed(asked.custom_id, exc)
                 self._means.trouble(exc)
                 if meant == "limited":
                     self._pace.hold(_asked_for(exc) or LIMITED_S)
@@ -199,6 +198,13 @@ class Asking:
     def _count_left(self) -> int:
         numbers = self._rows.open_shards()
         return sum(len(self._rows.rows_of(n)) - sum(self._rows.here(n)) for n in numbers)
+
+
+def _failed(custom_id: str, exc: ApiError) -> bytes:
+    """The line of a request that failed as it would in a batch; of what came too large, one that says so."""
+    if isinstance(exc, Refused):
+        return wire.result_line(custom_id, exc.status, exc.request_id, wire.error_body(exc.body))
+    return wire.result_line(custom_id, 200, "", wire.error_of("reply_too_large", exc.message))
 
 
 def _asked_for(exc: ApiError) -> float | None:

@@ -22,7 +22,7 @@ import tenacity
 from groq_magic import download, now, orphans, policy
 from groq_magic import job as jobs
 from groq_magic.answers import Lent, Rows
-from groq_magic.answers.reading import CANCELLED, MISSING
+from groq_magic.answers.reading import CANCELLED, MISSING, PENDING
 from groq_magic.api import Groq
 from groq_magic.errors import ApiError, GroqMagicError, LedgerError, NoReply, NotSent, Refused, redact
 from groq_magic.job import Shard
@@ -352,7 +352,8 @@ class Run:
                 ),
             )
             await asking.run()
-        if self._cancelling:
+        left = any(self.rows.status[row] == PENDING for row in self.rows.rows_of(shard.number))
+        if self._cancelling and left:
             self._note(shard, state="collected", status="cancelled", ended_at=time.time())
         elif not self._leaving:
             why = asking.unanswered or None

@@ -9,7 +9,7 @@ import tenacity
 
 from groq_magic import job as jobs
 from groq_magic.answers.reading import CANCELLED, EXPIRED, FAILED, MISSING, STATUSES, Held
-from groq_magic.errors import ApiError, NoReply, Refused
+from groq_magic.errors import ApiError, NoReply, Refused, TooLarge
 from groq_magic.job import Job, Shard
 from groq_magic.keys import Service
 from groq_magic.wire import Batch
@@ -115,8 +115,11 @@ def of_a_prompt(exc: ApiError) -> Literal["unasked", "again", "limited", "failed
     """What an error means for a prompt that was asked by itself.
 
     It never left; it may be asked again, a few times; all have to wait; it has failed as it would in a batch;
-    or no other would fare better. https://console.groq.com/docs/errors
+    or no other would fare better. What came too large was paid, and would be again.
+    https://console.groq.com/docs/errors
     """
+    if isinstance(exc, TooLarge):
+        return "failed"
     if not isinstance(exc, Refused):
         return "again" if getattr(exc, "maybe_done", True) else "unasked"
     if exc.status == 429:

@@ -308,13 +308,11 @@ class Told:
 
 
 def told(data: bytes, headers: Mapping[str, str]) -> Told:
-    """The reply to a chat request. Raises ValueError where it holds neither an answer nor an error.
+    """The reply to a chat request, whatever it holds: one without an answer has been paid as well.
 
-    https://console.groq.com/docs/api-reference#chat-create
+    Raises ValueError where it is no JSON object. https://console.groq.com/docs/api-reference#chat-create
     """
     found = decode(data)
-    if not (_list(found.get("choices")) or found.get("error")):
-        raise ValueError("the reply has no choices")
     used = _dict(found.get("usage"))
     tokens = sum(_tokens(used.get(key)) for key in ("prompt_tokens", "completion_tokens"))
     return Told(_on_one_line(data, found), id_of_request(headers), tokens, limits(headers))
@@ -337,6 +335,11 @@ def error_body(data: bytes) -> bytes:
         code, message = error(data)
         found = {"error": {"message": message, "code": code or None}}
     return redact(msgspec.json.encode(found).decode()).encode()
+
+
+def error_of(code: str, message: str) -> bytes:
+    """An envelope that says what went wrong here, as the service's own do."""
+    return msgspec.json.encode({"error": {"message": message, "code": code}})
 
 
 def result_line(custom_id: str, status: int, request_id: str, body: bytes) -> bytes:

@@ -19,7 +19,20 @@ import filelock
 import httpx
 import pytest
 
-from groq_magic import client, ledger, listing, now, pipeline, policy, prompts, reuse, runs, services, wire
+from groq_magic import (
+    api,
+    client,
+    ledger,
+    listing,
+    now,
+    pipeline,
+    policy,
+    prompts,
+    reuse,
+    runs,
+    services,
+    wire,
+)
 from groq_magic.answers import Answers, Rows, spending
 from groq_magic.answers.reading import Source
 from groq_magic.errors import ApiError, InputError, NoReply, NotSent, Refused, StillRunning
@@ -52,6 +65,7 @@ from tests.line import (
     numbers,
     pauses,
     refuses,
+    says,
     sent,
     shards,
     stranded,
@@ -441,6 +455,32 @@ def test_a_prompt_without_a_reply_is_missing_and_asked_again_by_a_rerun(
     assert line.count(CHAT) == 8
 
 
+@pytest.mark.parametrize(
+    "body",
+    [{"choices": []}, {"choices": None, "usage": {"prompt_tokens": 7}}, {}],
+    ids=["empty", "null", "nothing"],
+)
+def test_a_reply_without_an_answer_is_an_outcome(body: dict[str, Any], line: Line) -> None:
+    """It was paid: it is asked once, fails as it would in a batch, and its tokens count."""
+    line.on(CHAT, says(200, json.dumps(body)))
+    answers = submit("[[echo]]a", now=True).wait(WAIT_S)
+    assert (ends(answers), line.count(CHAT)) == ([("failed", "no_choices")], 1)
+    assert answers.usage.prompt_tokens == body.get("usage", {}).get("prompt_tokens", 0)
+
+
+def test_a_reply_that_is_too_large_is_asked_for_once(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is over any size that an answer has was paid all the same: it fails, and a re-run leaves it so."""
+    monkeypatch.setattr(api, "MAX_REPLY_BYTES", 4_000)
+    line.on(CHAT, says(200, "x" * 5_000))
+    answers = submit("[[echo]]a", now=True).wait(WAIT_S)
+    assert ends(answers) == [("failed", "reply_too_large")]
+    assert answers[0].error is not None
+    assert answers[0].error.message.startswith("A reply of over ")
+    forget()
+    assert ends(submit("[[echo]]a", now=True).wait(WAIT_S)) == [("failed", "reply_too_large")]
+    assert line.count(CHAT) == 1
+
+
 def test_a_line_that_is_down_costs_no_row(line: Line) -> None:
     """What never left this machine is tried for as long as it takes: nothing can have been paid."""
     line.on(CHAT, *[lost(httpx.ConnectError)] * 40)
@@ -558,6 +598,17 @@ def test_cancel_stops_asking_and_takes_in_what_is_in_flight(line: Line, one_at_a
     forget()
     again = submit(*echoes(5), now=True).wait(WAIT_S)
     assert (again.counts, line.count(CHAT)) == ({"ok": 2, "cancelled": 3}, 2)
+
+
+def test_a_cancel_that_comes_too_late_changes_nothing(line: Line, one_at_a_time: None) -> None:
+    """While the last prompt is answered nothing is left to cancel: the job has completed."""
+    gate = held(line, after=1)
+    answers = submit(*echoes(2), now=True)
+    assert gate.arrived.wait(WAIT_S)
+    answers.cancel()
+    gate.opened.set()
+    assert answers.wait(WAIT_S).texts == numbers(2)
+    assert answers.status == "completed"
 
 
 def test_cancel_ends_the_wait_for_a_limit(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
