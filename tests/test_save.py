@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import os
 import re
@@ -411,10 +412,23 @@ def test_without_a_key_what_expired_is_taken_as_it_stands_again_and_again(
 # --- files that are not taken -------------------------------------------------------------------------
 
 
+def parquet(**columns: list[Any]) -> bytes:
+    """A table as a .parquet."""
+    sink = io.BytesIO()
+    pq.write_table(pa.table(columns), sink)
+    return sink.getvalue()
+
+
 OTHERS = {
-    "answers.csv": b"id,prompt\r\n1,mine\r\n",
-    "answers.jsonl": b'{"id": 1}\n',
-    "answers.parquet": b"PAR1 but no more",
+    "no such column": ("answers.csv", b"id,prompt\r\n1,mine\r\n"),
+    "no such field": ("answers.jsonl", b'{"id": 1}\n'),
+    "no .parquet": ("answers.parquet", b"PAR1 but no more"),
+    "a column that begins so": ("answers.csv", b"id,groq_magic_score\r\n"),
+    "a field that begins so": ("answers.jsonl", b'{"groq_magic_score": {"request": null}}\n'),
+    "a column of theirs in a .parquet": ("answers.parquet", parquet(groq_magics=["x"])),
+    "rows of their own": ("answers.csv", b"id,groq_magic\r\n1,yes\r\n2,no\r\n"),
+    "records of their own": ("answers.jsonl", b'{"groq_magic": {"yes": 1}}\n' * 2),
+    "numbers": ("answers.parquet", parquet(id=[1, 2], groq_magic=[3, 4])),
 }
 NOT_OURS = (
     "{} holds something else than saved answers, and is not overwritten: "
@@ -422,17 +436,18 @@ NOT_OURS = (
 )
 
 
-@pytest.mark.parametrize("name", OTHERS)
-def test_a_file_of_somebody_elses_is_never_overwritten(name: str, line: Line) -> None:
+@pytest.mark.parametrize("what", OTHERS)
+def test_a_file_of_somebody_elses_is_never_overwritten(what: str, line: Line) -> None:
     """It is refused before anything is sent, and by `save` of answers that are there; it stays as it is."""
-    Path(name).write_bytes(OTHERS[name])
+    name, content = OTHERS[what]
+    Path(name).write_bytes(content)
     with pytest.raises(InputError) as caught:
         ask(*echoes(1), save=name)
     assert (str(caught.value), line.asked) == (NOT_OURS.format(name), [])
     answers = ask(*echoes(1), save=None).wait(WAIT_S)
     with pytest.raises(InputError) as caught:
         answers.save(name)
-    assert (str(caught.value), Path(name).read_bytes()) == (NOT_OURS.format(name), OTHERS[name])
+    assert (str(caught.value), Path(name).read_bytes()) == (NOT_OURS.format(name), content)
     assert here() == [name]
 
 
@@ -532,6 +547,31 @@ def test_a_file_that_changes_while_it_is_read_gives_no_row_another_answer(
     answers = ask(*echoes(2)).wait(WAIT_S)
     assert ends(answers) == [("missing", "no_reply")] * 2
     monkeypatch.undo()
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_what_cannot_be_read_is_kept_beside_the_file(ending: str, line: Line) -> None:
+    """A row whose last cell was edited is in a copy of the file as it was, whose name `save` gives back."""
+    path = Path(f"answers{ending}")
+    answers = ask(*echoes(2), save=path).wait(WAIT_S)
+    rows = iter((lambda ours: ours, lambda ours: '"mine"'))
+    rewrite(path, lambda ours: next(rows)(ours))
+    content = path.read_bytes()
+    kept = answers.save(path)
+    assert kept == Path.cwd() / f"answers.before{ending}"
+    assert (kept.read_bytes(), len(records(path))) == (content, 2)
+
+
+@pytest.mark.parametrize(("ending", "below"), [(".csv", "sum,2\r\n"), (".jsonl", "sum: 2\n")])
+def test_a_row_written_below_is_kept_beside_the_file(ending: str, below: str, line: Line) -> None:
+    """A row of another width, or a line that is no JSON, is not ours, and does not disappear."""
+    path = Path(f"answers{ending}")
+    answers = ask(*echoes(2), save=path).wait(WAIT_S)
+    with path.open("a", encoding="utf-8", newline="") as file:
+        file.write(below)
+    kept = answers.save(path)
+    assert kept is not None
+    assert below in kept.read_bytes().decode()
 
 
 BROKEN = {

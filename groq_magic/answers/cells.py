@@ -55,8 +55,11 @@ class NotOurs(Exception):
     """The file holds something else than answers that were saved."""
 
 
+_NAMED = re.compile(rf"{OURS}(_answer)*")  # see `frames.renamed`
+
+
 def _ours(names: Sequence[str]) -> None:
-    if not names or not names[-1].startswith(OURS):
+    if not names or not _NAMED.fullmatch(names[-1]):
         raise NotOurs
 
 
@@ -140,6 +143,8 @@ def _read_jsonl(path: Path) -> Iterator[Cells]:
             try:
                 row = decode(line.removeprefix(_BOM))
             except ValueError:  # a line that was cut off
+                if not line.isspace():
+                    yield {"": line}, b""
                 continue
             if not ours:
                 _ours([*row])
@@ -187,9 +192,12 @@ def _read_csv(path: Path) -> Iterator[Cells]:
             for cells in reader:
                 if len(cells) == len(names):
                     yield dict(zip(names[:-1], cells[:-1], strict=True)), cells[-1].encode()
+                elif cells:  # a row that was cut off, or written below
+                    yield {str(place): cell for place, cell in enumerate(cells)}, b""
             return
         if not reader.line_num:
             raise NotOurs
+        yield {"": "the rest"}, b""
 
 
 # --- .parquet ------------------------------------------------------------------------------------------

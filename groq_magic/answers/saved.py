@@ -13,7 +13,7 @@ import os
 import time
 import uuid
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from glob import escape
 from itertools import zip_longest
@@ -24,7 +24,6 @@ import msgspec
 
 from groq_magic import wire
 from groq_magic.answers import cells
-from groq_magic.answers.cells import Cells
 from groq_magic.answers.reading import CUT, OK, PENDING, STATUSES
 from groq_magic.errors import InputError
 
@@ -60,6 +59,9 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True):
         """What it is known by."""
         return self.request, self.take
 
+
+Row = tuple[Mapping[str, object], Record | None]
+"""A row of a file: the cells of the other columns by name, and what the last one says, if it can be read."""
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Record).decode
@@ -184,9 +186,9 @@ def _sweep(path: Path) -> None:
 
 def _compared(old: Path, new: Path, ignored: set[str]) -> tuple[bool, bool]:
     """Whether two files hold the same, and whether the old one holds answers that the new one has not."""
-    same, more = True, Counter[tuple[str | None, int]]()
+    same, lost, more = True, False, Counter[tuple[str | None, int]]()
     for before, after in zip_longest(_rows(old), _rows(new, old.suffix)):
-        was, now = _read(before), _read(after)
+        was, now = before and before[1], after and after[1]
         for record, sign in ((was, 1), (now, -1)):
             if record is not None and record.answered:
                 more[record.key] += sign
@@ -195,7 +197,8 @@ def _compared(old: Path, new: Path, ignored: set[str]) -> tuple[bool, bool]:
         elif same:
             one, two = ({k: v for k, v in row[0].items() if k not in ignored} for row in (before, after))
             same = one == two and _told(was) == _told(now)
-    return same, any(count > 0 for count in more.values())
+        lost = lost or (before is not None and was is None and any(before[0].values()))
+    return same, lost or any(count > 0 for count in more.values())
 
 
 def _told(record: Record | None) -> object:
@@ -242,8 +245,7 @@ class Saved:
 
     def lines(self) -> Iterator[tuple[int, bytes, bytes]]:
         """Number, request and line of every row that has one."""
-        for number, row in enumerate(_rows(self.path)):
-            record = _read(row)
+        for number, (_, record) in enumerate(_rows(self.path)):
             if record is not None and record.answered:
                 yield number, bytes.fromhex(record.request or ""), bytes(record.line)
 
@@ -264,9 +266,8 @@ def read(path: Path, take: int, *, sandbox: bool) -> Saved | None:
         if not _there(path):
             return None
         found = Saved(path, path.stat().st_mtime)
-        for number, row in enumerate(_rows(path)):
+        for number, (_, record) in enumerate(_rows(path)):
             found.status.append(PENDING)
-            record = _read(row)
             if record is None or record.request is None:
                 continue
             if _of_sandbox(record) != sandbox:
@@ -292,10 +293,16 @@ def _of_sandbox(record: Record) -> bool:
     return record.sandbox
 
 
-def _rows(path: Path, suffix: str = "") -> Iterator[Cells]:
-    """The rows of a file. Raises InputError where it is none of ours."""
+def _rows(path: Path, suffix: str = "") -> Iterator[Row]:
+    """The rows of a file. Raises InputError where it is none of ours: where none of its rows is, either."""
+    readable = set()
     try:
-        yield from cells.FORMS[(suffix or path.suffix).lower()].read(path)
+        for others, said in cells.FORMS[(suffix or path.suffix).lower()].read(path):
+            record = _read(said)
+            readable.add(record is not None)
+            yield others, record
+        if readable == {False}:
+            raise cells.NotOurs
     except cells.NotOurs as exc:
         raise InputError(
             f"{shown(path)} holds something else than saved answers, and is not overwritten: save under "
@@ -303,12 +310,10 @@ def _rows(path: Path, suffix: str = "") -> Iterator[Cells]:
         ) from exc
 
 
-def _read(row: Cells | None) -> Record | None:
+def _read(said: bytes) -> Record | None:
     """What the last column says, or None where it is none of ours, or broken."""
-    if row is None:
-        return None
     try:
-        record = _decode(row[1])
+        record = _decode(said)
         if record.request is not None and len(bytes.fromhex(record.request)) != 16:
             return None
         if bytes(record.line) != b"null":
