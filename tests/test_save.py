@@ -343,7 +343,8 @@ def test_answers_that_came_elsewhere_mend_what_is_missing_here(
     uploads = sent(line)
     again = ask(*asked).wait(WAIT_S)
     assert (again.texts, uploads) == (["found", "0", "1"], [])
-    assert last(again).notes == ("1 answer was read from answers.csv.", "Saved in answers.csv.")
+    read, saved_in = last(again).notes
+    assert (read, saved_in[:21]) == ("1 answer was read from answers.csv.", "Saved in answers.csv.")
 
 
 def test_what_was_read_is_no_batch(line: Line, elsewhere: Callable[..., None]) -> None:
@@ -760,6 +761,79 @@ def test_fewer_rows_keep_the_file_that_had_more(line: Line) -> None:
     assert kept.read_bytes() == content
     assert len(records(Path("answers.csv"))) == 2
     assert whole.save("answers.csv") is None
+
+
+def changed(path: Path, change: Callable[[pd.DataFrame], pd.DataFrame]) -> bytes:
+    """What a file is once somebody has changed its table and saved it again."""
+    if path.suffix == ".csv":
+        change(pd.read_csv(path, dtype=str, keep_default_na=False)).to_csv(path, index=False)
+    elif path.suffix == ".jsonl":
+        rows = [json.loads(each) for each in path.read_bytes().splitlines()]
+        found = change(pd.DataFrame(rows, dtype=object)).to_dict("records")
+        path.write_text("".join(json.dumps(row) + "\n" for row in found), encoding="utf-8")
+    else:
+        found = change(pq.read_table(path).to_pandas(types_mapper=pd.ArrowDtype))
+        pq.write_table(pa.Table.from_pandas(found, preserve_index=False), path)
+    return path.read_bytes()
+
+
+def noted(frame: pd.DataFrame) -> pd.DataFrame:
+    """With a column of somebody's own in front."""
+    return pd.DataFrame({"mine": "good"}, index=frame.index).join(frame)
+
+
+def corrected(frame: pd.DataFrame) -> pd.DataFrame:
+    """With another answer in its first row."""
+    frame.loc[0, "answer"] = "better"
+    return frame
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+@pytest.mark.parametrize("change", [noted, corrected])
+def test_what_people_write_into_a_file_does_not_disappear(
+    change: Callable[[pd.DataFrame], pd.DataFrame],
+    ending: str,
+    line: Line,
+    elsewhere: Callable[..., None],
+) -> None:
+    """A column that was added and an answer that was corrected are in a copy when the cell runs again."""
+    path = Path(f"answers{ending}")
+    ask(*echoes(3), save=path).wait(WAIT_S)
+    content = changed(path, change)
+    elsewhere(sandbox=True)
+    again = ask(*echoes(4), save=path).wait(WAIT_S)
+    assert last(again).notes[-1] == (
+        f"Saved in answers{ending}. What it had besides is in answers.before{ending} now."
+    )
+    assert (Path(f"answers.before{ending}").read_bytes(), again.texts) == (content, numbers(4))
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_a_file_that_was_only_sorted_needs_no_copy(ending: str, line: Line) -> None:
+    """The same rows in another order are written in the prompts' order, and nothing else is left behind."""
+    path = Path(f"answers{ending}")
+    answers = ask(*echoes(4), save=path).wait(WAIT_S)
+    content = path.read_bytes()
+    assert changed(path, lambda frame: frame.iloc[[2, 0, 3, 1]]) != content
+    assert (answers.save(path), here()) == (None, [path.name])
+    said = [record["line"]["response"]["body"] for record in records(path)]
+    assert said == [answer.raw["response"]["body"] for answer in answers]
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_an_answer_that_takes_anothers_place_needs_no_copy(ending: str, line: Line) -> None:
+    """What was cut off is no loss once it is answered in full; what somebody wrote in its place is one."""
+    path = Path(f"answers{ending}")
+    answers = ask("[[cut]][[echo]]abcdefghijklmnop", save=path, max_tokens=3).wait(WAIT_S)
+    cut = path.read_bytes()
+    answers.retry(max_tokens=60).wait(WAIT_S)
+    assert here() == [path.name]
+    assert path.read_bytes() != cut
+    path.write_bytes(cut)
+    content = changed(path, corrected)
+    kept = answers.save(path)
+    assert kept is not None
+    assert kept.read_bytes() == content
 
 
 # --- what is in it --------------------------------------------------------------------------------------

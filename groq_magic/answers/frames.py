@@ -47,7 +47,7 @@ def _turned(into: Callable[[], Any]) -> Any:
 
 
 _COUNTS = ("sample", "prompt_tokens", "completion_tokens")
-_ADDED = ("answer", "answer_status", "answer_error", "answer_finish", "prompt_tokens", "completion_tokens")
+ADDED = ("answer", "answer_status", "answer_error", "answer_finish", "prompt_tokens", "completion_tokens")
 
 
 def kept(frame: object | None) -> object | None:
@@ -67,11 +67,11 @@ def kept(frame: object | None) -> object | None:
 
 
 def _row(answer: Answer, samples: int, schema: Schema | None) -> list[Any]:
-    """The values of the columns that `_added` names."""
+    """The values of the columns that `added` names."""
     sample = [answer.sample] if samples > 1 else []
     empty = [None] * len(schema.fields if schema else ())
     if answer.status == "pending":
-        return [*sample, None, "pending", *[None] * (len(_ADDED) - 2), *empty]
+        return [*sample, None, "pending", *[None] * (len(ADDED) - 2), *empty]
     usage, error = answer.usage, answer.error
     fields = empty
     if schema is not None and answer.status == "ok":
@@ -101,7 +101,7 @@ def dicts(answers: Answers) -> list[dict[str, Any]]:
         rows = _rows(answers)
         asked = source if isinstance(source, list) else source.rows(named=True)
     taken = dict.fromkeys(key for given in asked for key in given)  # of all rows: a row may lack some
-    names = renamed(_added(answers), taken)
+    names = renamed(added(answers), taken)
     return [given | dict(zip(names, row, strict=True)) for given, row in zip(asked, rows, strict=True)]
 
 
@@ -263,7 +263,7 @@ def _read_again(file: File) -> object:
 
 def _columns(answers: Answers, taken: Iterable[str]) -> dict[str, list[Any]]:
     """The columns that stand beside the source's, whose names are `taken`."""
-    names, columns = list(_added(answers)), [list(column) for column in zip(*_rows(answers), strict=True)]
+    names, columns = list(added(answers)), [list(column) for column in zip(*_rows(answers), strict=True)]
     columns = columns or [[] for _ in names]
     if answers._frame is None:
         names = ["id", "prompt", *names]
@@ -276,10 +276,10 @@ def _rows(answers: Answers) -> list[list[Any]]:
     return [_row(answer, answers._rows.samples, answers._schema) for answer in answers.each()]
 
 
-def _added(answers: Answers) -> tuple[str, ...]:
+def added(answers: Answers) -> tuple[str, ...]:
     """The names of the columns that answers have, two of which may be equal."""
     fields = answers._schema.fields if answers._schema else ()
-    return (*(("sample",) if answers._rows.samples > 1 else ()), *_ADDED, *fields)
+    return (*(("sample",) if answers._rows.samples > 1 else ()), *ADDED, *fields)
 
 
 def _as_text(prompt: str | list[dict[str, Any]] | None) -> str | None:

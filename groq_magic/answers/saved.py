@@ -12,8 +12,8 @@ import csv
 import os
 import time
 import uuid
-from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from glob import escape
 from itertools import zip_longest
@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from groq_magic import wire
-from groq_magic.answers import cells
+from groq_magic.answers import cells, frames
 from groq_magic.answers.reading import CUT, OK, PENDING, STATUSES
 from groq_magic.errors import InputError
 
@@ -123,7 +123,8 @@ def write(answers: Answers, path: Path, asked: Asked) -> Path | None:
     """Writes the answers, which have ended, in place of what was saved in that file.
 
     Written aside and renamed: an interrupt leaves the file as it was. Where it holds the same already it is
-    left alone. What it has answers of and these have not is kept beside it: that file comes back. Raises
+    left alone. Where it has what these have not, answers or what people wrote in it, it is kept beside the
+    new one: that file comes back. Raises
     InputError where it holds something else, or cannot be written.
     """
     path = place(path)
@@ -136,7 +137,7 @@ def write(answers: Answers, path: Path, asked: Asked) -> Path | None:
         _to_disk(aside)
         kept = None
         if _there(path):
-            same, lost = _compared(path, aside, {"id"} if own else set())
+            same, lost = _compared(path, aside, {"id"} if own else set(), frames.added(answers))
             if same:
                 return None
             kept = _kept(path) if lost else None
@@ -184,21 +185,82 @@ def _sweep(path: Path) -> None:
             stale.unlink(missing_ok=True)
 
 
-def _compared(old: Path, new: Path, ignored: set[str]) -> tuple[bool, bool]:
-    """Whether two files hold the same, and whether the old one holds answers that the new one has not."""
-    same, lost, more = True, False, Counter[tuple[str | None, int]]()
-    for before, after in zip_longest(_rows(old), _rows(new, old.suffix)):
-        was, now = before and before[1], after and after[1]
-        for record, sign in ((was, 1), (now, -1)):
-            if record is not None and record.answered:
-                more[record.key] += sign
-        if before is None or after is None:
-            same = False
-        elif same:
-            one, two = ({k: v for k, v in row[0].items() if k not in ignored} for row in (before, after))
-            same = one == two and _told(was) == _told(now)
-        lost = lost or (before is not None and was is None and any(before[0].values()))
-    return same, lost or any(count > 0 for count in more.values())
+def _compared(old: Path, new: Path, ignored: set[str], added: Sequence[str]) -> tuple[bool, bool]:
+    """Whether two files hold the same, and whether the old one holds what the new one has not.
+
+    Rows meet by what they ask, the n-th equal one the n-th. `added` are the columns that answers have.
+    """
+    same, lost = True, False
+    waiting: tuple[_Waiting, _Waiting] = ({}, {})  # rows of either file that have met none of the other's
+    for pair in zip_longest(_rows(old), _rows(new, old.suffix)):
+        before, after = pair
+        lost = lost or (before is not None and before[1] is None and any(before[0].values()))
+        if same and before and after and _told(before[1]) == _told(after[1]):
+            same = not _other(before[0], after[0], ignored) and not _other(after[0], before[0], ignored)
+            if same:
+                continue
+        same = False
+        for mine, row in enumerate(pair):
+            if row is None or row[1] is None or lost:
+                continue
+            told = row[0], row[1]
+            if (other := _met(waiting[1 - mine], told[1].key)) is None:
+                waiting[mine].setdefault(told[1].key, deque()).append(told)
+            else:
+                was, now = (other, told) if mine else (told, other)
+                lost = _loses(was, now, ignored, added)
+    return same, lost or bool(waiting[0])
+
+
+_Told = tuple[Mapping[str, object], Record]
+_Waiting = dict[tuple[str | None, int], deque[_Told]]
+
+
+def _met(waiting: _Waiting, key: tuple[str | None, int]) -> _Told | None:
+    """The first row that waits under this key, and no longer does."""
+    if key not in waiting:
+        return None
+    row = waiting[key].popleft()
+    if not waiting[key]:
+        del waiting[key]
+    return row
+
+
+def _other(one: Mapping[str, object], two: Mapping[str, object], ignored: set[str]) -> list[str]:
+    """The names of the cells of one row that are not the same in another."""
+    found = [name for name, cell in one.items() if name not in ignored and two.get(name, ...) != cell]
+    return [name for name in found if name not in two or _said(two[name]) != _said(one[name])]
+
+
+def _said(cell: object) -> object:
+    """A cell's value, however another program may have written it down as JSON."""
+    try:
+        return msgspec.json.decode(cell) if isinstance(cell, bytes) else cell
+    except (ValueError, RecursionError):
+        return cell
+
+
+def _loses(before: _Told, after: _Told, ignored: set[str], added: Sequence[str]) -> bool:
+    """Whether a row has something that is not in what takes its place.
+
+    Where another answer has come, the cells that told of the old one are expected to change, unless somebody
+    had written in them.
+    """
+    (old, was), (new, now) = before, after
+    if was.answered and not now.answered:
+        return True
+    other = _other(old, new, ignored)
+    if not other or was.status == "ok" or _told(was) == _told(now):
+        return bool(other)
+    ours = dict(zip([*new][-len(added) :], added, strict=False))
+    text = wire.reply(was.line).text if was.answered else None
+    for name in other:
+        if ours.get(name) not in _TELLING and not (name in ours and _said(old[name]) in (None, "", text)):
+            return True
+    return False
+
+
+_TELLING = frozenset(frames.ADDED) - {"answer"}
 
 
 def _told(record: Record | None) -> object:

@@ -181,7 +181,7 @@ def _of_answers(answers: Answers) -> tuple[str | int, ...]:
     """The columns of the answers' frame, which is not made for it."""
     frame = answers._frame
     given = _of_value(frame).columns if frame is not None else ("id", "prompt")
-    return _names([*given, *frames.renamed(frames._added(answers), map(str, given))])
+    return _names([*given, *frames.renamed(frames.added(answers), map(str, given))])
 
 
 def _names(columns: Iterable[object]) -> tuple[str | int, ...]:
