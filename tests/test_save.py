@@ -550,6 +550,39 @@ def test_a_file_that_changes_while_it_is_read_gives_no_row_another_answer(
     monkeypatch.undo()
 
 
+@pytest.mark.parametrize(("name", "form"), [("answers.csv", "CSV UTF-8"), ("answers.jsonl", "UTF-8")])
+def test_a_file_in_a_code_page_is_refused(
+    name: str, form: str, line: Line, elsewhere: Callable[..., None]
+) -> None:
+    """What Excel saved in the old way has lost its letters: nothing is sent, and it stays as it is."""
+    answers = ask("[[echo]]café", "[[echo]]b", save=name).wait(WAIT_S)
+    content = Path(name).read_bytes().decode().replace("…", "...").encode("cp1252")
+    Path(name).write_bytes(content)
+    said = f"{name} is not UTF-8 any more: save it as {form}."
+    with pytest.raises(InputError) as caught:
+        answers.save(name)
+    assert str(caught.value) == said
+    elsewhere(sandbox=True)
+    line.asked.clear()
+    with pytest.raises(InputError) as caught:
+        ask("[[echo]]café", "[[echo]]b", save=name)
+    assert (str(caught.value), line.asked, here()) == (said, [], [name])
+    assert Path(name).read_bytes() == content
+
+
+@pytest.mark.parametrize("ending", [".csv", ".jsonl"])
+def test_a_file_may_break_off_within_a_letter(
+    ending: str, line: Line, elsewhere: Callable[..., None]
+) -> None:
+    """Half a letter at the very end is a row that was cut off, and no other code page."""
+    path = Path(f"answers{ending}")
+    ask("[[echo]]a", "[[echo]]bé", save=path).wait(WAIT_S)
+    content = path.read_bytes()
+    path.write_bytes(content[: content.rindex("é".encode()) + 1])
+    elsewhere(sandbox=True)
+    assert ask("[[echo]]a", "[[echo]]bé", save=path).wait(WAIT_S).texts == ["a", "bé"]
+
+
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_what_cannot_be_read_is_kept_beside_the_file(ending: str, line: Line) -> None:
     """A row whose last cell was edited is in a copy of the file as it was, whose name `save` gives back."""

@@ -55,6 +55,10 @@ class NotOurs(Exception):
     """The file holds something else than answers that were saved."""
 
 
+class NotUtf8(Exception):
+    """Another program has saved the file in a code page of its own, so that its letters are not known."""
+
+
 _NAMED = re.compile(rf"{OURS}(_answer)*")  # see `frames.renamed`
 
 
@@ -136,10 +140,32 @@ def _write_jsonl(path: Path, answers: Answers, records: Iterable[bytes]) -> None
             file.write(msgspec.json.encode({**cells, last: msgspec.Raw(record)}) + b"\n")
 
 
+_LAST = re.compile("[\udc80-\udcff]{0,3}\\Z")  # of a letter that was cut off
+
+
+def _in_utf8(lines: Iterable[str]) -> Iterator[str]:
+    """The lines, whose bytes that are none of UTF-8 are escaped as half characters. Raises NotUtf8.
+
+    The last one may break off within a letter.
+    """
+    broken = False
+    for line in lines:
+        if broken:
+            raise NotUtf8
+        text = line if line.isascii() else _LAST.sub("", line)
+        broken = text != line
+        try:
+            text.encode()
+        except UnicodeEncodeError as exc:
+            raise NotUtf8 from exc
+        yield text
+
+
 def _read_jsonl(path: Path) -> Iterator[Cells]:
     decode, ours = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode, False
     with path.open("rb") as file:
-        for line in file:
+        for text in _in_utf8(line.decode("utf-8", "surrogateescape") for line in file):
+            line = text.encode()
             try:
                 row = decode(line.removeprefix(_BOM))
             except ValueError:  # a line that was cut off
@@ -182,10 +208,10 @@ def _write_csv(path: Path, answers: Answers, records: Iterable[bytes]) -> None:
 def _read_csv(path: Path) -> Iterator[Cells]:
     # The limit is the process's, and by default less than a long answer.
     csv.field_size_limit(max(csv.field_size_limit(), 2**31 - 1))
-    with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
+    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
         parts = _PARTS.findall(file.readline())  # another program may have saved it in its own way
         file.seek(0)
-        reader = csv.reader(file, delimiter=parts[-1] if parts else ",")
+        reader = csv.reader(_in_utf8(file), delimiter=parts[-1] if parts else ",")
         with suppress(csv.Error):  # from there on it is no .csv
             names = next(reader, [])
             _ours(names)

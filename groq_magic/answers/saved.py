@@ -365,6 +365,11 @@ def _rows(path: Path, suffix: str = "") -> Iterator[Row]:
             yield others, record
         if readable == {False}:
             raise cells.NotOurs
+    except OSError as exc:
+        raise InputError(f"{shown(path)} cannot be read: {_why(exc)}.") from exc
+    except cells.NotUtf8 as exc:
+        csv_utf8 = "CSV UTF-8" if path.suffix.lower() == ".csv" else "UTF-8"
+        raise InputError(f"{shown(path)} is not UTF-8 any more: save it as {csv_utf8}.") from exc
     except cells.NotOurs as exc:
         raise InputError(
             f"{shown(path)} holds something else than saved answers, and is not overwritten: save under "
