@@ -224,7 +224,8 @@ SCHEMA = {"type": "json_schema", "json_schema": {"name": "mood", "schema": {"typ
         {"functions": [{"name": "f"}], "function_call": "auto"},
         {"reasoning_effort": "as Groq will call it", "reasoning_format": "parsed"},
         {"reasoning_format": "raw", "response_format": {"type": "text"}},
-        {"reasoning_format": "hidden", "tools": [{}], "response_format": SCHEMA},
+        {"reasoning_format": "hidden", "tools": [{}], "response_format": {"type": "json_object"}},
+        {"reasoning_format": "hidden", "tools": [], "response_format": SCHEMA},
         {"include_reasoning": False, "reasoning_format": None},
         {"response_format": {"type": "json_object"}},
         {"response_format": {"type": "json_schema", "json_schema": {"name": "x" * 64, "strict": True}}},
@@ -296,6 +297,11 @@ ONLY_1 = (
         (
             {"reasoning_format": True},
             f"reasoning_format is True; Groq takes a text, for example 'parsed' {REASONING}",
+        ),
+        (
+            {"tools": [{}], "response_format": SCHEMA},
+            "a schema and `tools` exclude each other: keep one of them "
+            "(https://console.groq.com/docs/structured-outputs)",
         ),
         (
             {"include_reasoning": True, "reasoning_format": "parsed"},
