@@ -186,11 +186,13 @@ def send(
     tick: Callable[[int], None] = lambda rows: None,
     before: Answers | None = None,
     cancel_before: bool = False,
+    keep: bool = True,
 ) -> Answers:
     """Cuts the prompts, puts the job on the ledger, binds the Answers, and only then starts carrying it.
 
     `tick` is told now and then how many prompts were cut. `before` is what the name stood for until now: a
-    batch of other prompts that still runs is cancelled first, or the card says that it does.
+    batch of other prompts that still runs is cancelled first, or the card says that it does. A file of
+    answers that is not to `keep` these is read, and not written.
     """
     book, missing = ledger.current(), None
     try:
@@ -249,7 +251,7 @@ def send(
             new=new,
             bind=held_by_whoever_asked,
             schema=settings.schema,
-            save=settings.save,
+            save=settings.save if keep else None,
         )
     except BaseException:
         if new and not bound:  # an interrupt at the last moment: nobody has it, so nothing of it stays

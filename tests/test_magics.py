@@ -850,6 +850,18 @@ def test_try_asks_the_first_few_shows_them_and_binds_nothing(notebook: Notebook)
     assert shard.lines == 7
 
 
+def test_try_reads_a_saved_file_and_leaves_it(notebook: Notebook, tmp_path: Path) -> None:
+    """With `--try` the file of answers is looked into first, and keeps all of its rows."""
+    path = tmp_path / "answers.csv"
+    notebook.ok("prompts = [f'[[echo]]said {n}' for n in range(5)]")
+    notebook.ok(f"%groq_batch labels --from prompts --wait --save {path}")
+    content = path.read_bytes()
+    notebook.ok(f"%groq_batch labels --from prompts --try 2 --save {path}")
+    notebook.ok(f"%groq_batch labels --from prompts --try 2 --save {tmp_path / 'new.csv'}")
+    assert [each.name for each in tmp_path.glob("*.csv")] == ["answers.csv"]
+    assert path.read_bytes() == content
+
+
 def test_try_leaves_a_variable_alone(notebook: Notebook) -> None:
     """What NAME holds stays there, and is not waited for or asked again."""
     notebook.ok("%%groq_batch labels\n[[echo]]a")

@@ -90,7 +90,8 @@ def run(magics: GroqMagics, line: str, cell: str | None) -> Answers | None:
             if given.get("dry_run"):
                 plan = client.plan(asked, settings, progress)
             elif "try" in given:
-                answers = client.send(prompts.first(asked, given["try"]), settings, name="", tick=progress)
+                few = prompts.first(asked, given["try"])
+                answers = client.send(few, settings, name="", tick=progress, keep=False)
             else:
                 answers = client.send(
                     asked,
