@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
 
-from groq_magic import ledger, reuse, shards
+from groq_magic import ledger, reuse, shards, wire
 from groq_magic.answers import saved
 from groq_magic.answers.reading import CUT, EXPIRED, FAILED, MISSING, OK, STATUSES
 from groq_magic.answers.saved import Asked, Saved
@@ -161,7 +161,9 @@ def put_down(held: Saved, draft: Job, cuts: Sequence[Cut], wanted: Mapping[int, 
             for cut in new:
                 states = [held.status[wanted[rows[place]]] for place in cut.rows]
                 facts.append(part.facts(cut.lines, {state: states.count(state) for state in {*states}}))
-        _write_lines(held, with_lines, [wanted[row] for row in rows], folder, book)
+        tokens = _write_lines(held, with_lines, [wanted[row] for row in rows], folder, book)
+        for fact, (asked, answered) in zip(facts, tokens, strict=False):  # shards with lines come first
+            fact |= {"prompt_tokens": asked, "completion_tokens": answered}
         job = replace(
             draft,
             job_id=job_id,
@@ -201,11 +203,13 @@ def _requests_of(cuts: Sequence[Cut], rows: Sequence[int], places: Mapping[int, 
 
 def _write_lines(
     held: Saved, cuts: Sequence[Cut], numbers: Sequence[int], folder: Path, book: Ledger
-) -> None:
+) -> list[list[int]]:
     """Writes the file's lines as results of these shards, under their ids.
 
-    `numbers` tells by a row's place where it stands in the file.
+    `numbers` tells by a row's place where it stands in the file. What comes back are, for each shard, the
+    tokens that its lines tell of, asked and answered.
     """
+    tokens = [[0, 0] for _ in cuts]
     wanted = {numbers[place]: (n, line) for n, cut in enumerate(cuts) for line, place in enumerate(cut.rows)}
     with ExitStack() as opened:
         files = []
@@ -219,7 +223,12 @@ def _write_lines(
             cut = cuts[n]
             if cut.fingerprints[16 * line : 16 * line + 16] == request:  # the file may be another one by now
                 named = {"custom_id": msgspec.Raw(b'"%b%d"' % (cut.prefix.encode(), line))}
-                files[n].write(_encode(_fields(said) | named) + b"\n")
+                text = _encode(_fields(said) | named)
+                files[n].write(text + b"\n")
+                with suppress(ValueError, RecursionError):
+                    _, _, asked, answered, _ = wire.outcome(text)
+                    tokens[n] = [tokens[n][0] + asked, tokens[n][1] + answered]
         for file in files:
             file.flush()
             os.fsync(file.fileno())
+    return tokens

@@ -16,6 +16,7 @@ from groq_magic.job import ENDED, Job
 
 _SHOWN, _LOOKED = 8, 50
 _WIDTH = 600
+_NO_BATCH = ("retry", "saved")  # they belong to one
 _STOPPED = frozenset({"unsure", "not collected", "not sent"})
 
 
@@ -182,7 +183,7 @@ def _with_ledger(now: Standing, held: Mapping[str, str]) -> Standing:
         found |= {name: known[job_id] for name, job_id in held.items() if job_id in known}
         batches = tuple(_batch(name, job, held.get(name) == job.job_id) for name, job in found.items())
         ours = {job.job_id for job in found.values()}
-        others = [job for job in known.values() if job.job_id not in ours and job.origin != "retry"]
+        others = [job for job in known.values() if job.job_id not in ours and job.origin not in _NO_BATCH]
         return replace(now, batches=batches, others=len(others), size=book.whole_size())
     except (LedgerError, OSError) as exc:
         return replace(now, ledger_fault=str(exc))
