@@ -23,7 +23,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from groq_magic import client, ledger, listing, prompts, runs, services
+from groq_magic import client, ledger, listing, prompts, runs, services, standing
 from groq_magic.answers import Answers, cells, saved
 from groq_magic.card import picture
 from groq_magic.errors import InputError, KeyMissing, NotSent, StillRunning
@@ -135,7 +135,7 @@ def here() -> list[str]:
 
 def records(path: Path) -> list[dict[str, Any]]:
     """What the last column of a file says."""
-    return [json.loads(ours) for _, ours in cells.FORMS[path.suffix].read(path)]
+    return [json.loads(ours) for _, ours in cells.FORMS[path.suffix].read(path, False)]
 
 
 def rewrite(path: Path, change: Callable[[str], str]) -> None:
@@ -355,9 +355,28 @@ def test_what_was_read_is_no_batch(line: Line, elsewhere: Callable[..., None]) -
     assert [entry.name for entry in listing.batches() if entry.job_id] == ["answers"]
     assert client.named() == ["answers"]
     assert len(ledger.current().jobs()) == 2
+    assert standing.look({}).others == 0
     assert client.attach("answers").texts == numbers(2)
     client.forget(again)
     assert ledger.current().jobs() == []
+
+
+def test_the_ledger_knows_the_tokens_of_what_was_read(line: Line, elsewhere: Callable[..., None]) -> None:
+    """Before anything is carried, a file's answers count with the tokens that they tell of."""
+    ask(*echoes(2), "[[fail]]").wait(WAIT_S)
+    elsewhere(sandbox=True)
+    known: list[tuple[int, int]] = []
+
+    def look(_: Answers) -> None:
+        (kept,) = [job for job in ledger.current().jobs() if job.origin == "saved"]
+        shards = ledger.current().shards(kept.job_id)
+        known.extend((shard.prompt_tokens, shard.completion_tokens) for shard in shards)
+
+    source = prompts.from_source([*echoes(2), "[[fail]]"])
+    answers = client.send(source, Settings(save=saved.place("answers.csv")), name="answers", bind=look)
+    used = answers.wait(WAIT_S).usage
+    assert used.total_tokens > 0
+    assert known == [(used.prompt_tokens, used.completion_tokens)]
 
 
 def test_a_dry_run_says_what_would_be_read(line: Line, elsewhere: Callable[..., None]) -> None:
@@ -465,15 +484,111 @@ KNOWN = "Answers are saved as .jsonl, .csv or .parquet"
         ("answers", "Answers are saved as .jsonl, .csv or .parquet, not as 'answers': --save answers.csv"),
         ("folder", "folder is a folder: name a file in it, for example folder/answers.csv"),
         ("nowhere/answers.csv", "There is no folder '{here}/nowhere' to save answers in: make it first."),
+        (5, "Answers are saved in a file, and 5 names none: save='answers.csv'"),
+        (b"x.csv", "Answers are saved in a file, and b'x.csv' names none: save='answers.csv'"),
+        ("", "Answers are saved in a file, and '' names none: save='answers.csv'"),
+        ("a\0.csv", "Answers are saved in a file, and 'a\\x00.csv' names none: save='answers.csv'"),
+        ("loop.csv", "No file can be called 'loop.csv': Too many levels of symbolic links."),
+        ("pipe.csv", "pipe.csv is no ordinary file: save under another name."),
+        ("astray.csv", "There is no folder '{here}/nowhere' to save answers in: make it first."),
         ("a" * 300 + ".csv", "No file can be called '" + "a" * 300 + ".csv': File name too long."),
     ],
 )
-def test_a_path_that_cannot_be_is_one_line_before_anything_is_sent(path: str, said: str, line: Line) -> None:
-    """An ending that is not known, a folder, a folder that is not there, a name too long."""
+def test_a_path_that_cannot_be_is_one_line_before_anything_is_sent(path: Any, said: str, line: Line) -> None:
+    """An ending that is not known, a folder, one that is not there, no name, what is no ordinary file."""
     Path("folder").mkdir()
+    Path("loop.csv").symlink_to("loop.csv")
+    Path("astray.csv").symlink_to("nowhere/answers.csv")
+    os.mkfifo("pipe.csv")
     with pytest.raises(InputError) as caught:
         ask(*echoes(1), save=path)
     assert (str(caught.value), line.asked) == (said.format(here=Path.cwd()), [])
+
+
+def test_a_file_that_cannot_be_opened_is_one_line(
+    line: Line, elsewhere: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody else's file, and a .parquet that is damaged within: nothing is sent, or written."""
+    answers = ask(*echoes(2), save="answers.parquet").wait(WAIT_S)
+    whole = Path("answers.parquet").read_bytes()
+    size = int.from_bytes(whole[-8:-4], "little")  # of what tells where the columns are
+    content = whole[: -8 - size] + b"\xff" * size + whole[-8:]
+    Path("answers.parquet").write_bytes(content)
+    with pytest.raises(InputError, match=r"^answers\.parquet cannot be read: "):
+        answers.save("answers.parquet")
+    elsewhere(sandbox=True)
+    line.asked.clear()
+    with pytest.raises(InputError, match=r"^answers\.parquet cannot be read: "):
+        ask(*echoes(2), save="answers.parquet")
+    assert (Path("answers.parquet").read_bytes(), line.asked) == (content, [])
+
+    def closed(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    ask(*echoes(2)).wait(WAIT_S)
+    monkeypatch.setattr(Path, "open", closed)
+    with pytest.raises(InputError) as caught:
+        ask(*echoes(3))
+    assert str(caught.value) == "answers.csv cannot be read: Permission denied."
+
+
+def test_a_link_is_followed(line: Line) -> None:
+    """The file that it leads to is written, also if there is none yet; the link stays one."""
+    Path("data").mkdir()
+    for name in ("new.csv", "old.csv"):
+        Path(name).symlink_to(f"data/{name}")
+    ask(*echoes(1), save="data/old.csv").wait(WAIT_S)
+    for name in ("new.csv", "old.csv"):
+        ask(*echoes(2), save=name).wait(WAIT_S)
+        assert Path(name).is_symlink()
+        assert len(records(Path("data", name))) == 2
+    assert sorted(path.name for path in Path("data").iterdir()) == ["new.csv", "old.csv"]
+
+
+def test_who_may_read_a_file_stays_as_it_is(line: Line) -> None:
+    """A file for its owner alone remains so, and so is the copy of it."""
+    ask(*echoes(3)).wait(WAIT_S)
+    usual = Path("answers.csv").stat().st_mode & 0o777
+    Path("answers.csv").chmod(0o600)
+    ask(*echoes(1)).wait(WAIT_S)
+    assert [Path(name).stat().st_mode & 0o777 for name in here()] == [0o600, 0o600]
+    ask(*echoes(1), save="new.csv").wait(WAIT_S)
+    assert Path("new.csv").stat().st_mode & 0o777 == usual == 0o666 & ~umask()
+
+
+def umask() -> int:
+    """What this process keeps from others."""
+    found = os.umask(0o077)
+    os.umask(found)
+    return found
+
+
+def test_a_time_that_python_has_no_date_for_is_saved_again_and_again(
+    line: Line, elsewhere: Callable[..., None]
+) -> None:
+    """A column with the year 14645 is written, read past, and found to be the same."""
+    far = pa.array([400 * 10**12], pa.timestamp("ms"))
+    source = pa.table({"prompt": ["[[echo]]a"], "when": far})
+    ask_it = lambda: client.submit(source, save="answers.parquet").wait(WAIT_S)  # noqa: E731
+    assert last(ask_it()).notes == ("Saved in answers.parquet.",)
+    elsewhere(sandbox=True)
+    uploads = sent(line)
+    assert (ask_it().texts, uploads, here()) == (["a"], [], ["answers.parquet"])
+    assert pq.read_table("answers.parquet").column("when").cast(pa.int64()).to_pylist() == [400 * 10**12]
+
+
+def test_what_goes_wrong_in_writing_is_said_in_its_own_words(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An error that nobody thought of is on the card as a sentence, and not as Python writes it."""
+
+    def odd(path: Path) -> None:
+        raise ValueError("year 14645 is out of range")
+
+    monkeypatch.setattr(saved, "_to_disk", odd)
+    assert last(ask(*echoes(1)).wait(WAIT_S)).notes == (
+        "Not saved: year 14645 is out of range. To try again: answers.save('answers.csv').",
+    )
 
 
 def test_the_path_is_the_one_of_the_cell(line: Line, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

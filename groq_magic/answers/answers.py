@@ -19,6 +19,7 @@ from groq_magic.answers.reading import CUT, OK, PENDING, SKIPPED, STATUSES, Rows
 from groq_magic.answers.saved import Asked
 from groq_magic.costs import Cost
 from groq_magic.errors import GroqMagicError, InputError, NotSent, StillRunning, redact
+from groq_magic.prompts.checks import one_line
 from groq_magic.schema import Schema
 
 if TYPE_CHECKING:
@@ -409,7 +410,11 @@ class Answers(Sequence[Answer]):
             try:
                 kept = self.save(path)
             except Exception as exc:
-                why = exc.message if isinstance(exc, GroqMagicError) else redact(repr(exc))
+                why = (
+                    exc.message
+                    if isinstance(exc, GroqMagicError)
+                    else f"{redact(one_line(exc)) or type(exc).__name__}."
+                )
                 return f"Not saved: {why} To try again: {self.name}.save({named!r})."
             other = f" What it had besides is in {saved.shown(kept)} now." if kept else ""
             return f"Saved in {named}.{other}"

@@ -35,10 +35,13 @@ _BOM = b"\xef\xbb\xbf"
 
 @dataclass(frozen=True)
 class Form:
-    """How one kind of file is written, with the last column's cells, and read."""
+    """How one kind of file is written, with the last column's cells, in a file that is there; and read.
+
+    What is not read as a `whole` may lack the other columns.
+    """
 
     write: Callable[[Path, Answers, Iterable[bytes]], None]
-    read: Callable[[Path], Iterator[Cells]]
+    read: Callable[[Path, bool], Iterator[Cells]]
 
 
 def arrow() -> Any:
@@ -134,7 +137,7 @@ def _json(value: Any) -> bytes:
 def _write_jsonl(path: Path, answers: Answers, records: Iterable[bytes]) -> None:
     names, rows = _table(answers)
     last = _last(names)
-    with path.open("xb") as file:
+    with path.open("wb") as file:
         for row, record in zip(rows, records, strict=True):
             cells = {name: msgspec.Raw(_json(value)) for name, value in row.items()}
             file.write(msgspec.json.encode({**cells, last: msgspec.Raw(record)}) + b"\n")
@@ -161,7 +164,7 @@ def _in_utf8(lines: Iterable[str]) -> Iterator[str]:
         yield text
 
 
-def _read_jsonl(path: Path) -> Iterator[Cells]:
+def _read_jsonl(path: Path, whole: bool) -> Iterator[Cells]:
     decode, ours = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode, False
     with path.open("rb") as file:
         for text in _in_utf8(line.decode("utf-8", "surrogateescape") for line in file):
@@ -198,14 +201,14 @@ _PARTS = re.compile(rf'([,;\t])"?{OURS}')
 
 def _write_csv(path: Path, answers: Answers, records: Iterable[bytes]) -> None:
     names, rows = _table(answers)
-    with path.open("x", encoding="utf-8", newline="") as file:
+    with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow([*names, _last(names)])
         for row, record in zip(rows, records, strict=True):
             writer.writerow([*(_cell(row.get(name)) for name in names), record.decode()])
 
 
-def _read_csv(path: Path) -> Iterator[Cells]:
+def _read_csv(path: Path, whole: bool) -> Iterator[Cells]:
     # The limit is the process's, and by default less than a long answer.
     csv.field_size_limit(max(csv.field_size_limit(), 2**31 - 1))
     with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
@@ -238,22 +241,32 @@ def _write_parquet(path: Path, answers: Answers, records: Iterable[bytes]) -> No
             table = table.add_column(place, name, frames.arrow_array(pa, name, values))
         texts = pa.array([record.decode() for record in records], pa.string())
         pa.parquet.write_table(table.append_column(_last(table.column_names), texts), path)
-    except (pa.ArrowException, ValueError) as exc:
+    except (pa.ArrowException, ValueError, OverflowError) as exc:
         raise InputError(f"A .parquet cannot hold these columns: {one_line(exc)}. Save as .jsonl.") from exc
 
 
-def _read_parquet(path: Path) -> Iterator[Cells]:
+def _read_parquet(path: Path, whole: bool) -> Iterator[Cells]:
     pa = arrow()
     try:
         with pa.parquet.ParquetFile(path) as file:
             names = file.schema_arrow.names
             _ours(names)
-            for batch in file.iter_batches(_PIECE):
-                for *cells, held in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+            wanted = names if whole else names[-1:]
+            for batch in file.iter_batches(_PIECE, columns=wanted):
+                for *cells, held in zip(*map(_values, batch.columns), strict=True):
                     told = held.encode() if isinstance(held, str) else b""
-                    yield dict(zip(names[:-1], cells, strict=True)), told
-    except pa.ArrowException as exc:
+                    yield dict(zip(wanted[:-1], cells, strict=True)), told
+    except (pa.ArrowException, ValueError, OverflowError) as exc:
         raise NotOurs from exc
+
+
+def _values(column: Any) -> Sequence[object]:
+    """A column's values, or Arrow's own where Python has none for them: a time in the year 14645."""
+    try:
+        values: list[object] = column.to_pylist()
+    except (ValueError, OverflowError):
+        return [*column]
+    return values
 
 
 FORMS = {

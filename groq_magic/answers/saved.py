@@ -10,6 +10,8 @@ from __future__ import annotations
 import contextlib
 import csv
 import os
+import shutil
+import stat
 import time
 import uuid
 from collections import deque
@@ -82,16 +84,15 @@ class Asked:
 
 def place(path: str | os.PathLike[str]) -> Path:
     """The file that is meant, absolute. Raises InputError where no answers can be kept in it."""
-    named = os.fspath(path)
+    named = os.fspath(path) if isinstance(path, str | os.PathLike) else path
+    if not isinstance(named, str) or not named.strip() or "\0" in named:
+        raise InputError(f"Answers are saved in a file, and {path!r} names none: save='answers.csv'")
     try:
         found = Path(named).expanduser().absolute()
-        if found.is_dir():
-            raise InputError(f"{named} is a folder: name a file in it, for example {named}/answers.csv")
-        if found.suffix.lower() not in cells.FORMS:
+        if found.suffix.lower() not in cells.FORMS and not found.is_dir():
             known = " or ".join((", ".join([*cells.FORMS][:-1]), [*cells.FORMS][-1]))
             raise InputError(f"Answers are saved as {known}, not as {named!r}: --save answers.csv")
-        if not found.parent.is_dir():
-            raise InputError(f"There is no folder {str(found.parent)!r} to save answers in: make it first.")
+        _check(found, named)
     except (OSError, RuntimeError, ValueError) as exc:  # a name that no file can have, no home
         if isinstance(exc, InputError):
             raise
@@ -99,6 +100,23 @@ def place(path: str | os.PathLike[str]) -> Path:
     if found.suffix.lower() == ".parquet":
         cells.arrow()
     return found
+
+
+def _check(found: Path, named: str) -> None:
+    """Raises InputError, or OSError, where no file can be written."""
+    target = _target(found)
+    if target.is_dir():
+        raise InputError(f"{named} is a folder: name a file in it, for example {named}/answers.csv")
+    if not target.parent.is_dir():
+        raise InputError(f"There is no folder {str(target.parent)!r} to save answers in: make it first.")
+    with contextlib.suppress(FileNotFoundError):
+        if not stat.S_ISREG(target.stat().st_mode):
+            raise InputError(f"{named} is no ordinary file: save under another name.")
+
+
+def _target(path: Path) -> Path:
+    """The file that is written: where links lead to, also if there is none yet. A loop is an OSError."""
+    return Path(os.path.realpath(path)) if path.is_symlink() else path
 
 
 def _there(path: Path) -> bool:
@@ -128,9 +146,11 @@ def write(answers: Answers, path: Path, asked: Asked) -> Path | None:
     InputError where it holds something else, or cannot be written.
     """
     path = place(path)
-    aside = path.with_name(f".{path.name[:100]}.{uuid.uuid4().hex[:8]}.new")
+    target = _target(path)
+    aside = target.with_name(f".{target.name[:100]}.{uuid.uuid4().hex[:8]}.new")
     try:
-        _sweep(path)
+        _sweep(target)
+        aside.touch(0o600 if target.exists() else 0o666, exist_ok=False)
         own = answers._frame is None and not answers._rows.given_ids  # such ids are made anew each time
         records = map(_encode, _records(answers, asked))
         cells.FORMS[path.suffix.lower()].write(aside, answers, records)
@@ -141,7 +161,9 @@ def write(answers: Answers, path: Path, asked: Asked) -> Path | None:
             if same:
                 return None
             kept = _kept(path) if lost else None
-        aside.replace(path)
+        if target.exists():
+            shutil.copymode(target, aside)
+        aside.replace(target)
         return kept
     except (OSError, csv.Error) as exc:
         raise InputError(f"{shown(path)} cannot be written: {_why(exc)}.") from exc
@@ -253,7 +275,9 @@ def _loses(before: _Told, after: _Told, ignored: set[str], added: Sequence[str])
     if not other or was.status == "ok" or _told(was) == _told(now):
         return bool(other)
     ours = dict(zip([*new][-len(added) :], added, strict=False))
-    text = wire.reply(was.line).text if was.answered else None
+    text = None
+    with contextlib.suppress(ValueError, RecursionError):
+        text = wire.reply(was.line).text if was.answered else None
     for name in other:
         if ours.get(name) not in _TELLING and not (name in ours and _said(old[name]) in (None, "", text)):
             return True
@@ -279,7 +303,9 @@ def _kept(path: Path) -> Path:
         name = f"{path.stem}.before{f'-{number}' if number > 1 else ''}{path.suffix}"
         kept = path.with_name(name)
         if not kept.exists():
+            kept.touch(0o600)
             kept.write_bytes(content)
+            shutil.copymode(path, kept)
             _to_disk(kept)
             return kept
         if kept.is_file() and kept.read_bytes() == content:
@@ -307,7 +333,7 @@ class Saved:
 
     def lines(self) -> Iterator[tuple[int, bytes, bytes]]:
         """Number, request and line of every row that has one."""
-        for number, (_, record) in enumerate(_rows(self.path)):
+        for number, (_, record) in enumerate(_rows(self.path, whole=False)):
             if record is not None and record.answered:
                 yield number, bytes.fromhex(record.request or ""), bytes(record.line)
 
@@ -328,7 +354,7 @@ def read(path: Path, take: int, *, sandbox: bool) -> Saved | None:
         if not _there(path):
             return None
         found = Saved(path, path.stat().st_mtime)
-        for number, (_, record) in enumerate(_rows(path)):
+        for number, (_, record) in enumerate(_rows(path, whole=False)):
             found.status.append(PENDING)
             if record is None or record.request is None:
                 continue
@@ -355,11 +381,14 @@ def _of_sandbox(record: Record) -> bool:
     return record.sandbox
 
 
-def _rows(path: Path, suffix: str = "") -> Iterator[Row]:
-    """The rows of a file. Raises InputError where it is none of ours: where none of its rows is, either."""
+def _rows(path: Path, suffix: str = "", *, whole: bool = True) -> Iterator[Row]:
+    """The rows of a file; cells may be left out where they are not wanted `whole`.
+
+    Raises InputError where it is none of ours, which it is not, either, if none of its rows is.
+    """
     readable = set()
     try:
-        for others, said in cells.FORMS[(suffix or path.suffix).lower()].read(path):
+        for others, said in cells.FORMS[(suffix or path.suffix).lower()].read(path, whole):
             record = _read(said)
             readable.add(record is not None)
             yield others, record
