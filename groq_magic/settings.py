@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from numbers import Real
 from pathlib import Path
@@ -21,12 +22,12 @@ DEFAULT_MODEL = "openai/gpt-oss-20b"
 # https://console.groq.com/docs/api-reference#chat-create
 RANGES: dict[str, tuple[float, float]] = {
     "temperature": rules.RANGES["temperature"],
-    "max_tokens": (1.0, math.inf),
+    "max_tokens": (1, 2**31 - 1),
     "seed": (-(2**63), 2**63 - 1),  # what a signed integer of 64 bits holds
-    "take": (1.0, math.inf),
-    "samples": (1.0, math.inf),
+    "take": (1, 2**63 - 1),
+    "samples": (1, 1_000),
     "max_cost": (0.0, math.inf),
-    "try": (1.0, math.inf),
+    "try": (1, 2**31 - 1),
 }
 # https://console.groq.com/docs/reasoning: of the gpt-oss family; other words go through `extra`
 EFFORTS = ("low", "medium", "high")
@@ -70,8 +71,18 @@ class Settings:
         if self.now and self.window != WINDOWS[0]:
             raise InputError("now asks at once and has no window: leave one of them out.")
         for name, value in (("take", self.take), ("samples", self.samples)):
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                raise InputError(f"{name} is {value!r}; it is a whole number from 1.")
+            low, high = RANGES[name]
+            if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+                raise InputError(f"{name} is {shown(value)}; it is a whole number {span(name)}.")
+        for name, value in (("now", self.now), ("unique", self.unique)):
+            if not isinstance(value, bool):
+                raise InputError(f"{name} is {shown(value)}; it is True or False.")
+
+
+def span(name: str) -> str:
+    """The range of an option, in words."""
+    low, high = RANGES[name]
+    return f"from {low:,g} on" if high == math.inf else f"from {low:,} to {high:,}"
 
 
 def response_format(schema: Schema | None, model: str) -> dict[str, Any] | None:
@@ -89,9 +100,13 @@ def limit(max_cost: object, default: float = DEFAULT_LIMIT_USD) -> Limit:
     """What it may cost: the USD that were given, else the default. Raises InputError for no number from 0."""
     if max_cost is None:
         return Limit(default)
-    if not isinstance(max_cost, Real) or isinstance(max_cost, bool) or not float(max_cost) >= 0:
+    usd = math.nan
+    if isinstance(max_cost, Real) and not isinstance(max_cost, bool):
+        with suppress(OverflowError):  # of whole numbers that are too large for a float
+            usd = float(max_cost)
+    if not usd >= 0:
         raise InputError(f"max_cost is {shown(max_cost)}; it is a number of USD from 0.")
-    return Limit(float(max_cost), typed=True)
+    return Limit(usd, typed=True)
 
 
 def checked_model(model: object) -> str:
@@ -171,8 +186,9 @@ def _wanted(name: str, value: Any) -> str:
         return ""
     if name == "seed":
         return "whole numbers of up to 64 bits"
-    upper = "on" if high == math.inf else f"to {high:g}"
-    return f"{'numbers' if name == 'temperature' else 'whole numbers'} from {low:g} {upper}"
+    if name == "temperature":
+        return f"numbers from {low:g} to {high:g}"
+    return f"whole numbers {span(name)}"
 
 
 def _extra(extra: object, given: set[str]) -> dict[str, Any]:

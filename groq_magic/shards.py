@@ -27,6 +27,7 @@ from groq_magic.prompts import Line, Message, Prompts, Skipped, checks, rules
 # https://console.groq.com/docs/batch: 50,000 lines; the guide says 200 MB, the API reference 100 MB.
 MAX_LINES = 50_000
 MAX_BYTES = 100_000_000
+MAX_ROWS = 100_000_000  # prompts times samples of one submission: by far more than anybody means to send
 SCOUT_FROM, SCOUT_LINES = 5_000, 1_000  # so that real answers are on the card early
 
 SEVERAL = "*"
@@ -208,13 +209,22 @@ def cut(
     """
     cutter = _Cutter(prompts, form, folder, samples, tick)
     with closing(cutter):
+        _check_rows((prompts.count or 0) * samples)
         limit = min(SCOUT_LINES, max_lines) if cutter.many() else max_lines
         while cutter.one(limit):
             limit = max_lines
+            _check_rows(cutter.rows)
     cutter.tell()
     if not cutter.done:
         raise InputError("Every row misses a value that is used, so all would be skipped: nothing was sent.")
     return cutter.done
+
+
+def _check_rows(count: int) -> None:
+    if count > MAX_ROWS:
+        raise InputError(
+            f"These are more than {MAX_ROWS:,} prompts, samples counted: send them in several batches."
+        )
 
 
 class SkippedRow(msgspec.Struct, frozen=True):
@@ -312,6 +322,11 @@ class _Cutter:
         self._form, self._folder, self._tick = form, folder, tick
         self._row = 0
         self._aside: BinaryIO | None = None
+
+    @property
+    def rows(self) -> int:
+        """How many rows there are so far."""
+        return self._row
 
     def many(self) -> bool:
         """Whether there are, or may be, so many rows that the first shard is to be a small one."""

@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-from groq_magic import settings
+from groq_magic import client, settings, shards
 from groq_magic.errors import InputError
 from tests.desk import KEY
 from tests.sockets import arm, sandbox
@@ -44,9 +44,13 @@ def test_options_become_groqs_fields(given: dict[str, Any], fields: dict[str, An
     [
         ({"temperature": 2.1}, "temperature is 2.1; Groq takes numbers from 0 to 2."),
         ({"temperature": math.nan}, "temperature is nan; Groq takes numbers from 0 to 2."),
-        ({"max_tokens": 0}, "max_tokens is 0; Groq takes whole numbers from 1 on."),
-        ({"max_tokens": 1.5}, "max_tokens is 1.5; Groq takes whole numbers from 1 on."),
-        ({"max_tokens": True}, "max_tokens is True; Groq takes whole numbers from 1 on."),
+        ({"max_tokens": 0}, "max_tokens is 0; Groq takes whole numbers from 1 to 2,147,483,647."),
+        ({"max_tokens": 1.5}, "max_tokens is 1.5; Groq takes whole numbers from 1 to 2,147,483,647."),
+        ({"max_tokens": True}, "max_tokens is True; Groq takes whole numbers from 1 to 2,147,483,647."),
+        (
+            {"max_tokens": 2**31},
+            "max_tokens is 2147483648; Groq takes whole numbers from 1 to 2,147,483,647.",
+        ),
         ({"temperature": "0.5"}, "temperature is '0.5'; Groq takes numbers from 0 to 2."),
         ({"seed": 1.5}, "seed is 1.5; Groq takes whole numbers of up to 64 bits."),
         ({"seed": 2**63}, "seed is 9223372036854775808; Groq takes whole numbers of up to 64 bits."),
@@ -88,6 +92,33 @@ def test_options_that_groq_would_refuse_are_said_in_one_line(given: dict[str, An
     with pytest.raises(InputError) as caught:
         settings.body_options(**given)
     assert str(caught.value) == said
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"now": "no"}, "now is 'no'; it is True or False."),
+        ({"unique": 0}, "unique is 0; it is True or False."),
+        ({"samples": 10**20}, "samples is 100000000000000000000; it is a whole number from 1 to 1,000."),
+        ({"take": 2**63}, f"take is {2**63}; it is a whole number from 1 to 9,223,372,036,854,775,807."),
+        ({"take": 10**5_000}, "take is a very large int; it is a whole number from 1 to 9,223,372,036,85"),
+        ({"extra": {"max_tokens": 2**31}}, "extra: max_tokens is 2147483648"),
+    ],
+    ids=["now", "unique", "samples", "take", "a very large take", "extra"],
+)
+def test_what_no_submission_can_mean_is_refused_in_a_line(given: dict[str, Any], said: str) -> None:
+    """A word for a switch, or a number beyond all that can be sent or kept."""
+    with pytest.raises(InputError) as caught:
+        client.submit(["a"], **given)
+    assert caught.value.message.startswith(said)
+
+
+@pytest.mark.parametrize("source", [["a"] * 4, (text for text in "aaaa")], ids=["counted", "not counted"])
+def test_prompts_and_samples_together_have_an_end(source: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Four prompts three times each are too many where ten are the most."""
+    monkeypatch.setattr(shards, "MAX_ROWS", 10)
+    with pytest.raises(InputError, match=r"^These are more than 10 prompts, samples counted: send them in"):
+        client.submit(source, samples=3)
 
 
 FORK = """

@@ -464,7 +464,7 @@ def test_a_second_take_is_another_set_of_answers(notebook: Notebook) -> None:
         notebook.ok(f"%%groq_batch words --wait {take}\n[[echo]]a")
         batches.append(notebook.variables["words"].batch_ids)
     assert batches[0] != batches[1] == batches[2]
-    assert "--take needs a whole number from 1 on" in notebook.refusal(
+    assert "--take needs a whole number from 1 to" in notebook.refusal(
         "%%groq_batch words --take 0\n[[echo]]a"
     )
 
@@ -706,6 +706,9 @@ def test_config_refuses_sizes_that_groq_does_not_take(
         ("shard_rows = 0", "should not be less than 1, but a value of 0 was specified"),
         ("shard_rows = 'many'", "expected an int, not the str 'many'"),
         ("max_prompts = -1", "should not be less than 1"),
+        ("max_cost = float('nan')", "GroqMagics.max_cost is left as it was. max_cost is nan; it is a number"),
+        ("max_cost = 10**400", "GroqMagics.max_cost is left as it was. max_cost is 1000"),
+        ("max_cost = -1", "GroqMagics.max_cost is left as it was. max_cost is -1; it is a number of USD"),
     ],
 )
 def test_a_refused_setting_is_one_line_and_breaks_nothing(

@@ -29,6 +29,7 @@ NOTEBOOK = {
     "instructions": "Be brief, --always",
     "half": 0.5,
     "many": 500,
+    "big": 10**400,
     "yes": True,
     "week": "7d",
     "extra": {"top_p": 0.9},
@@ -159,12 +160,18 @@ BAD: list[tuple[str, str]] = [
     ("--preview", "unknown option --preview: did you mean `--try`?"),
     ("--head 3", "unknown option --head: did you mean `--try`?"),
     ("--sample 3", "unknown option --sample: did you mean `--samples`?"),
-    ("--try 0", "--try 0: --try needs a whole number from 1 on; type for example `--try 5`"),
-    ("--try -1", "--try -1: --try needs a whole number from 1 on; type for example `--try 5`"),
-    ("--try 2.5", "--try 2.5: --try needs a whole number from 1 on; type for example `--try 5`"),
-    ("--try 3x", "--try 3x: --try needs a whole number from 1 on; type for example `--try 5`"),
-    ("--try=two", "--try two: --try needs a whole number from 1 on; type for example `--try 5`"),
-    ("--try= labels", "--try needs a whole number from 1 on: type `--try 5`"),
+    ("--try 0", "--try 0: --try needs a whole number from 1 to 2,147,483,647; type for example `--try 5`"),
+    ("--try -1", "--try -1: --try needs a whole number from 1 to 2,147,483,647; type for example `--try 5`"),
+    (
+        "--try 2.5",
+        "--try 2.5: --try needs a whole number from 1 to 2,147,483,647; type for example `--try 5`",
+    ),
+    ("--try 3x", "--try 3x: --try needs a whole number from 1 to 2,147,483,647; type for example `--try 5`"),
+    (
+        "--try=two",
+        "--try two: --try needs a whole number from 1 to 2,147,483,647; type for example `--try 5`",
+    ),
+    ("--try= labels", "--try needs a whole number from 1 to 2,147,483,647: type `--try 5`"),
     ("--try @half", "--try @half: the variable holds a float; --try needs a whole number"),
     (
         "labels --try two",
@@ -194,7 +201,10 @@ BAD: list[tuple[str, str]] = [
     ),
     ("--from", "--from needs a Python expression: type `--from df`"),
     ("--from --wait", "--from needs a Python expression: type `--from df`"),
-    ("--max-tokens -w 7d", "--max-tokens needs a whole number from 1 on: type `--max-tokens 500`"),
+    (
+        "--max-tokens -w 7d",
+        "--max-tokens needs a whole number from 1 to 2,147,483,647: type `--max-tokens 500`",
+    ),
     (
         "--temperature hot",
         "--temperature hot: --temperature needs a number from 0 to 2; type for example `--temperature 0.7`",
@@ -209,11 +219,13 @@ BAD: list[tuple[str, str]] = [
     ),
     (
         "--max-tokens 0",
-        "--max-tokens 0: --max-tokens needs a whole number from 1 on; type for example `--max-tokens 500`",
+        "--max-tokens 0: --max-tokens needs a whole number from 1 to 2,147,483,647; "
+        "type for example `--max-tokens 500`",
     ),
     (
         "--max-tokens 1.5",
-        "--max-tokens 1.5: --max-tokens needs a whole number from 1 on; type for example `--max-tokens 500`",
+        "--max-tokens 1.5: --max-tokens needs a whole number from 1 to 2,147,483,647; "
+        "type for example `--max-tokens 500`",
     ),
     (
         "--max-tokens @half",
@@ -223,6 +235,33 @@ BAD: list[tuple[str, str]] = [
     (
         "--model 20b",
         "Several models end in '20b': type openai/gpt-oss-20b or openai/gpt-oss-safeguard-20b.",
+    ),
+    (
+        "--samples 1001",
+        "--samples 1001: --samples needs a whole number from 1 to 1,000; type for example `--samples 3`",
+    ),
+    (
+        "--take 9223372036854775808",
+        "--take 9223372036854775808: --take needs a whole number from 1 to 9,223,372,036,854,775,807; "
+        "type for example `--take 2`",
+    ),
+    (
+        "--try 99999999999999999999",
+        "--try 99999999999999999999: --try needs a whole number from 1 to 2,147,483,647; type for example "
+        "`--try 5`",
+    ),
+    (
+        "--max-cost @big",
+        "--max-cost @big: --max-cost needs a number from 0 on; type for example `--max-cost 20`",
+    ),
+    (
+        "-t @big",
+        "--temperature @big: --temperature needs a number from 0 to 2; type for example `--temperature 0.7`",
+    ),
+    (
+        "--max-tokens @big",
+        "--max-tokens @big: "
+        "--max-tokens needs a whole number from 1 to 2,147,483,647; type for example `--max-tokens 500`",
     ),
     ("--window 12h", "--window 12h: type `--window 24h` or `--window 7d`"),
     ("--system @df", "--system @df: the variable holds a list; --system needs a text"),

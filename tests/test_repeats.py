@@ -132,7 +132,7 @@ def test_each_sample_is_asked_again_as_often_as_it_is_retried(line: Line) -> Non
 @pytest.mark.parametrize("samples", [0, -1, True, 1.5])
 def test_how_many_samples_is_a_whole_number(samples: Any) -> None:
     """Anything else is refused in one line."""
-    with pytest.raises(InputError, match=r"samples is .*; it is a whole number from 1\."):
+    with pytest.raises(InputError, match=r"samples is .*; it is a whole number from 1 to 1,000\."):
         Settings(samples=samples)
 
 

@@ -7,6 +7,7 @@ Errors become one paragraph here and only here: `submit()` keeps its traceback.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, TypeVar
@@ -22,10 +23,20 @@ from groq_magic.costs import DEFAULT_LIMIT_USD
 from groq_magic.errors import GroqMagicError, InputError
 from groq_magic.magics import batch, completion, groq, options
 from groq_magic.prompts import MAX_PROMPTS
-from groq_magic.settings import DEFAULT_MODEL, checked_model
+from groq_magic.settings import DEFAULT_MODEL, checked_model, limit
 from groq_magic.shards import MAX_LINES
 
 T = TypeVar("T")
+
+
+class _Usd(traitlets.Float[float, Any]):
+    """A number of USD, as `--max-cost` takes it."""
+
+    def validate(self, obj: Any, value: Any) -> float:
+        try:
+            return limit(math.nan if value is None else value).usd
+        except InputError as exc:
+            raise traitlets.TraitError(f"GroqMagics.{self.name} is left as it was. {exc.message}") from None
 
 
 @magics_class
@@ -41,9 +52,8 @@ class GroqMagics(Magics):
         MAX_PROMPTS, min=1, help="at most so many prompts from a generator or a stream: it may be endless"
     ).tag(config=True)
 
-    max_cost = traitlets.Float(
+    max_cost = _Usd(
         DEFAULT_LIMIT_USD,
-        min=0,
         help="nothing is sent that is estimated to cost more USD; --max-cost says otherwise for one cell",
     ).tag(config=True)
 

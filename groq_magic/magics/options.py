@@ -23,7 +23,7 @@ from typing import Any, Literal
 
 from groq_magic.errors import InputError
 from groq_magic.prompts.files import READERS
-from groq_magic.settings import EFFORTS, RANGES, checked_model
+from groq_magic.settings import EFFORTS, RANGES, checked_model, span
 
 
 @dataclass(frozen=True)
@@ -597,10 +597,11 @@ def _number(option: Option, typed: _Typed, value: object) -> float | int:
     if isinstance(value, str):
         with suppress(ValueError):
             number = int(value) if whole else float(value)
-    elif isinstance(value, Integral) and not isinstance(value, bool):
-        number = int(value) if whole else float(value)
-    elif isinstance(value, Real) and not isinstance(value, Integral) and not whole:
-        number = float(value)
+    elif isinstance(value, Integral) and not isinstance(value, bool) and whole:
+        number = int(value)
+    elif isinstance(value, Real) and not isinstance(value, bool) and not whole:
+        with suppress(OverflowError):  # of whole numbers that are too large for a float
+            number = float(value)
     else:
         wanted = "a whole number" if whole else "a number"
         raise InputError(
@@ -642,8 +643,8 @@ def _wanted(option: Option) -> str:
             low, high = RANGES[_key(option)]
             return f"a number from {low:g} {'on' if high == math.inf else f'to {high:g}'}"
         case "integer" | "count":
-            low, high = RANGES[_key(option)]
-            return "a whole number of up to 64 bits" if high < math.inf else f"a whole number from {low:g} on"
+            seed = option.flag == "--seed"
+            return "a whole number of up to 64 bits" if seed else f"a whole number {span(_key(option))}"
         case "expression":
             return "a Python expression"
         case _:

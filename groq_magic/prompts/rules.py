@@ -258,7 +258,10 @@ def _format_fault(value: object) -> str:
 
 
 _A_SCHEMA = '{"type": "json_schema", "json_schema": {"name": "…", "schema": {…}}}'
-_FROM_1 = _takes("whole numbers from 1 on", lambda value: _is_whole(value) and value >= 1)
+_MOST_TOKENS = 2**31 - 1  # far beyond any model's, and more is no number for most services
+_FROM_1 = _takes(
+    f"whole numbers from 1 to {_MOST_TOKENS:,}", lambda value: _is_whole(value) and 1 <= value <= _MOST_TOKENS
+)
 _WITH_400 = _leave_out("Groq answers it with 400", _REFUSED)
 _MISNAMED = f'did you mean messages: [{{"role": "user", "content": …}}]? ({_OF_CHAT})'
 _NO_STREAM = "the answers of a batch come in a file, not in a stream"

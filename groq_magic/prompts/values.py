@@ -126,6 +126,9 @@ def a_type(value: object) -> str:
 
 def shown(value: object, at_most: int = 60) -> str:
     """The value as Python writes it, on one line and cut off where it is long."""
-    text = str.__repr__(value) if isinstance(value, str) else repr(value)
+    try:
+        text = str.__repr__(value) if isinstance(value, str) else repr(value)
+    except ValueError:  # Python writes no whole number of thousands of digits
+        return f"a very large {type(value).__name__}"
     text = " ".join(text.split()) if "\n" in text else text
     return text if len(text) <= at_most else f"{text[:at_most]}…"
