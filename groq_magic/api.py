@@ -145,12 +145,12 @@ class Groq:
                 if not response.is_success:  # redirects, too, are not followed: the key stays with its host
                     body = await _bounded(response, MAX_ERROR_BYTES, cut=True)
                     code, message = wire.error(body)
-                    status = response.status_code
+                    status, ours = response.status_code, f" {code}" if code else ""
                     raise Refused(
                         status,
                         code,
                         f"{self.service.place_first} answered {where} with {status}"
-                        f"{f' {code}' if code else ''}: {message}",
+                        f"{ours}{f': {message}' if message else '.'}",
                         wire.limits(response.headers).retry_after_s,
                         body=body,
                         request_id=wire.id_of_request(response.headers),

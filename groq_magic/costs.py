@@ -240,9 +240,9 @@ def in_words(found: Estimate, *, free: bool = False, whole: bool = False) -> str
     if not found.priced:
         said = not_known(found.unpriced)
         return f"nothing is paid here; {said}" if free else said
-    span = f" ({prices.money(found.low)} to {prices.money(found.high)})"
-    span = "" if found.low == found.high else span
-    about, on_demand = f"about {prices.money(found.usd)}", prices.money(found.on_demand)
+    low, usd, high, on_demand = map(prices.money, (found.low, found.usd, found.high, found.on_demand))
+    span = "" if low == high else f" ({low} to {high})"
+    about = usd if usd.startswith("under ") else f"about {usd}"
     if not found.batch:
         said = f"{about} on demand{span}"
     elif whole:
@@ -260,9 +260,14 @@ def _basis(found: Estimate) -> str:
     if not found.answer_tokens:
         return ""
     if not found.seen:
-        return f"; assuming {found.answer_tokens:,} tokens an answer"
+        return f"; assuming {of_tokens(found.answer_tokens)} an answer"
     how = "" if found.same_options else " with other options"
-    return f", from {found.seen:,} earlier answers of this model{how}: {found.answer_tokens:,} tokens each"
+    return f", from {found.seen:,} earlier answers of this model{how}: {of_tokens(found.answer_tokens)} each"
+
+
+def of_tokens(count: int) -> str:
+    """So many tokens, in words."""
+    return "1 token" if count == 1 else f"{count:,} tokens"
 
 
 def not_known(models: Sequence[str]) -> str:
@@ -337,9 +342,8 @@ def too_few(part: Part, seen: Seen | None) -> str | None:
     if part.most >= needed:
         return None
     effort = f" (reasoning_effort {part.effort})" if part.effort else ""
-    tokens = "token" if part.most == 1 else "tokens"
     return (
-        f"{part.model}{effort} thinks before it answers, and {took}: with {part.most:,} {tokens} at most, "
+        f"{part.model}{effort} thinks before it answers, and {took}: with {of_tokens(part.most)} at most, "
         "thinking included, answers may be cut off or empty. A larger --max-tokens costs only what is used."
     )
 

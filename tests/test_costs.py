@@ -156,6 +156,11 @@ def test_a_model_without_a_price_has_no_estimate() -> None:
             "model with other options: 212 tokens each",
         ),
         (
+            Estimate(1e-6, 1e-7, 9e-6, 2e-6, answer_tokens=1),
+            False,
+            "under $0.0001 in a batch, under $0.0001 on demand; assuming 1 token an answer",
+        ),
+        (
             Estimate(0.23, 0.15, 0.4, 0.46, answer_tokens=350),
             True,
             "nothing is paid here; at Groq about $0.23 in a batch ($0.15 to $0.40), $0.46 on demand; "
@@ -288,7 +293,9 @@ def test_a_refusal_says_the_estimate_the_limit_and_what_to_type() -> None:
     )
 
 
-@pytest.mark.parametrize("given", ["5", -1, -0.01, float("nan"), True, [5], 1j])
+@pytest.mark.parametrize(
+    "given", ["5", -1, -0.01, float("nan"), True, [5], 1j, pytest.param(10**400, id="huge")]
+)
 def test_a_limit_is_a_number_from_nothing_on(given: object) -> None:
     """Anything else is refused in one line; None is the default, and infinity is no limit."""
     with pytest.raises(InputError, match=r"^max_cost is .*; it is a number of USD from 0\.$"):

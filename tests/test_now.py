@@ -429,6 +429,13 @@ def test_pauses_grow_to_a_minute() -> None:
         assert policy.pause_s(failures) == pytest.approx(about, rel=0.11)
 
 
+def test_a_refusal_without_a_word_ends_with_its_number(line: Line) -> None:
+    """A redirect says nothing of itself: no colon promises more."""
+    line.on(CHAT, says(302, ""))
+    with pytest.raises(NotSent, match=r"answered POST /chat/completions with 302\.$"):
+        submit("[[echo]]a", now=True).wait(WAIT_S)
+
+
 @pytest.mark.parametrize("trouble", PASSING)
 def test_a_passing_trouble_is_tried_again(trouble: str, line: Line) -> None:
     """No connection, no reply, a breakdown or garbage: the row is asked again, and in the end answered."""

@@ -137,7 +137,8 @@ def _try(answers: Answers, *, used_up: bool) -> None:
     display(answers)
     tokens, cost = answers.usage.total_tokens, answers.cost
     price = f" at on-demand price{f' ({money(cost.paid)})' if cost and cost.paid else ''}"
-    said = f"They used {tokens:,} tokens{', and nothing is paid in the sandbox' if begun.sandbox else price}"
+    used = f"They used {costs.of_tokens(tokens)}"
+    said = f"{used}{', and nothing is paid in the sandbox' if begun.sandbox else price}"
     if begun.reused == len(answers):
         said = "They were asked before: nothing was sent now"
     more = f"; the full run reuses them. Nothing was bound.{_USED_UP if used_up else ''}"
@@ -242,8 +243,8 @@ def _planned(plan: Plan) -> str:
     if plan.prompts:
         what = (
             f"Would send {plan.prompts:,} {'prompt' if plan.prompts == 1 else 'prompts'} in {files} "
-            f"({plan.bytes:,} bytes, very roughly {plan.tokens:,} tokens) to {plan.model} at {plan.place}; "
-            f"{plan.settings}"
+            f"({plan.bytes:,} bytes, very roughly {costs.of_tokens(plan.tokens)}) to {plan.model} at "
+            f"{plan.place}; {plan.settings}"
         )
     were = "was asked before and is" if plan.reused == 1 else "were asked before and are"
     reused = f" {plan.reused:,} {were} not sent again." if plan.reused else ""
