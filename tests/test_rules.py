@@ -241,7 +241,7 @@ def test_options_as_documented_pass(body: dict[str, Any]) -> None:
 
 NO_STREAM = f"the answers of a batch come in a file, not in a stream: leave it out {BATCH}"
 WITH_400 = f"Groq answers it with 400: leave it out {REFUSED}"
-FROM_1 = f"Groq takes whole numbers from 1 on {CHAT}"
+FROM_1 = f"Groq takes whole numbers from 1 to 2,147,483,647 {CHAT}"
 A_SCHEMA = '{"type": "json_schema", "json_schema": {"name": "…", "schema": {…}}}'
 FORMATS = f'Groq takes {{"type": "text"}}, {{"type": "json_object"}} and {A_SCHEMA} {SCHEMAS}'
 MESSAGES = f'did you mean messages: [{{"role": "user", "content": …}}]? {CHAT}'
