@@ -394,10 +394,10 @@ class Answers(Sequence[Answer]):
     def save(self, path: str | os.PathLike[str]) -> Path | None:
         """Writes the answers to a file (.jsonl, .csv, .parquet), which `--save` and `submit(save=…)` read.
 
-        It has the columns of `to_dicts()` and one more, which is ours. Where the file has answers that these
-        have not, it is kept beside the new one: what it is called then comes back, else None. Raises
-        StillRunning before the end, NotSent, and InputError for a file that holds something else, or cannot
-        be written.
+        It has the columns of `to_dicts()` and one more, which is ours. Where the file has what these
+        have not, answers or what people wrote, it is kept beside the new one: what it is called then comes
+        back, else None. Raises StillRunning before the end, NotSent, and InputError for a file that holds
+        something else, or cannot be read or written.
         """
         self._check("The answers are")
         return saved.write(self, saved.place(path), self.verbs.asked())

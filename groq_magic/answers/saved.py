@@ -142,8 +142,8 @@ def write(answers: Answers, path: Path, asked: Asked) -> Path | None:
 
     Written aside and renamed: an interrupt leaves the file as it was. Where it holds the same already it is
     left alone. Where it has what these have not, answers or what people wrote in it, it is kept beside the
-    new one: that file comes back. Raises
-    InputError where it holds something else, or cannot be written.
+    new one: that file comes back. Links are followed; who may read a file stays as it is. Raises InputError
+    where it holds something else, or cannot be read or written.
     """
     path = place(path)
     target = _target(path)
