@@ -269,6 +269,7 @@ def test_a_kernel_asks_hidden_and_run_all_is_told_that_it_cannot(
     history = "print(*get_ipython().history_manager.get_range(output=True), sep='\\n')"
     assert "%groq key" in kernel.run("%history").stdout + kernel.run(history).stdout
     assert "secretSECRET" not in str(kernel.published.messages) + kernel.run(history).stdout
+    kernel.close()
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert any(path.name == "ledger.sqlite" for path in files)
     assert [path for path in files if b"secretSECRET" in path.read_bytes()] == []

@@ -574,7 +574,7 @@ def test_a_cancel_in_a_retry_cancels_the_retry(line: Line) -> None:
     Seen(answers).until(lambda now: now.phase == "at_groq" and now.again_done >= 0)
     offline.until(lambda: len(answers.batch_ids) == 2)
     answers.cancel()
-    offline.until(lambda: line.count(CANCEL) == 1)
+    offline.until(lambda: line.count(CANCEL))  # more than one: the polls deny that it was cancelled
     line._acts.clear()
     assert answers.wait(WAIT_S).texts == ["ab"]
 
