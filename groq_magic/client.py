@@ -194,41 +194,16 @@ def send(
     batch of other prompts that still runs is cancelled first, or the card says that it does. A file of
     answers that is not to `keep` these is read, and not written.
     """
-    book, missing = ledger.current(), None
+    missing = None
     try:
         where = services.current()
     except KeyMissing as exc:  # what was answered can be had all the same
         where, missing = keys.keyless(), exc
     held = recall.read(settings, where)
-    job_id = new_job_id()
-    with book.cutting(job_id) as folder:
-        cuts = _cut(asked, settings, folder, tick)
-        if settings.now and asked.models:
-            _check_chat(cuts)
-        draft = _draft(job_id, asked, cuts, folder, settings, where, name)
-        job = _put_down(
-            draft,
-            cuts,
-            folder,
-            settings.shard_rows,
-            unique=settings.unique,
-            missing=missing,
-            held=held,
-            bound=settings.limit,
-        )
-        if held and job.job_id != job_id:
-            _mend(job, held, cuts)
-        repeats = 0 if settings.unique else shards.repeats(cuts)
-    asked_now, new, way = 0, job.job_id == job_id, _way(settings)
+    job, new, repeats = _entered(asked, settings, where, name, tick, missing, held)
+    asked_now = 0
     if not new and not missing:
-        with book.cutting(new_job_id()) as folder:
-            left = [(cut.path, cut) for cut in _unanswered(job, folder / "again")]
-            _check_cost(replace(job, window=way), [*_unsent([job.job_id]), *left], settings.limit)
-        runs.turn(job, way)
-        job = book.job(job.job_id)
-    if not new and not missing and runs.at_rest(job.job_id) and runs.some_unanswered(job.job_id):
-        rows = runs.read(job)
-        asked_now = _ask_again(job, rows, rows.unanswered(), settings.limit, window=way)
+        job, asked_now = _go_on(job, settings)
     still = before if before and not before.done and before.job_id != job.job_id else None
     bound: list[Answers] = []
 
@@ -257,6 +232,56 @@ def send(
         if new and not bound:  # an interrupt at the last moment: nobody has it, so nothing of it stays
             _take_back(job.job_id)
         raise
+
+
+def _entered(
+    asked: Prompts,
+    settings: Settings,
+    where: Service,
+    name: str,
+    tick: Callable[[int], None],
+    missing: KeyMissing | None,
+    held: Saved | None,
+) -> tuple[Job, bool, int]:
+    """The submission on the ledger, or the earlier job that it is; whether it is new; how many repeat others.
+
+    Raises as `_put_down` does.
+    """
+    job_id = new_job_id()
+    with ledger.current().cutting(job_id) as folder:
+        cuts = _cut(asked, settings, folder, tick)
+        if settings.now and asked.models:
+            _check_chat(cuts)
+        job = _put_down(
+            _draft(job_id, asked, cuts, folder, settings, where, name),
+            cuts,
+            folder,
+            settings.shard_rows,
+            unique=settings.unique,
+            missing=missing,
+            held=held,
+            bound=settings.limit,
+        )
+        if held and job.job_id != job_id:
+            _mend(job, held, cuts)
+        return job, job.job_id == job_id, 0 if settings.unique else shards.repeats(cuts)
+
+
+def _go_on(job: Job, settings: Settings) -> tuple[Job, int]:
+    """An earlier job as it is once a re-run has turned to it, and how many of its rows are asked again.
+
+    Raises InputError where that costs more than the limit.
+    """
+    book, way = ledger.current(), _way(settings)
+    with book.cutting(new_job_id()) as folder:
+        left = [(cut.path, cut) for cut in _unanswered(job, folder / "again")]
+        _check_cost(replace(job, window=way), [*_unsent([job.job_id]), *left], settings.limit)
+    runs.turn(job, way)
+    job = book.job(job.job_id)
+    if not runs.at_rest(job.job_id) or not runs.some_unanswered(job.job_id):
+        return job, 0
+    rows = runs.read(job)
+    return job, _ask_again(job, rows, rows.unanswered(), settings.limit, window=way)
 
 
 def _goes_on(before: Answers, *, cancelled: bool) -> str:
@@ -386,10 +411,9 @@ def _put_down(
 
 def _check_cost(job: Job, files: Sequence[tuple[Path, shards.Cut]], bound: Limit) -> None:
     """Raises InputError where it is estimated to cost more to send these files for a job."""
-    free = job.service.startswith("sandbox:")
-    if files and (bound.typed or not free):
+    if files and (bound.typed or not job.sandbox):
         found, _ = estimates.of_files(ledger.current(), job, files)
-        if said := costs.refusal(found, bound, free=free):
+        if said := costs.refusal(found, bound, free=job.sandbox):
             raise InputError(said)
 
 
@@ -634,7 +658,6 @@ def plan(asked: Prompts, settings: Settings, tick: Callable[[int], None] = lambd
         book, files = ledger.current(), [(cut.path, cut) for cut in cuts]
         estimate, few = estimates.of_files(book, draft, files)
     count, size = sum(cut.lines for cut in cuts), sum(cut.size for cut in cuts)
-    free = where.id.startswith("sandbox:")
     given = dict(settings.options or {})
     if settings.schema is not None:
         given["schema"] = given.pop("response_format")["json_schema"]["name"]
@@ -653,9 +676,9 @@ def plan(asked: Prompts, settings: Settings, tick: Callable[[int], None] = lambd
         skipped=skipped,
         used_up=not asked.again,
         estimate=estimate,
-        free=free,
+        free=where.sandbox,
         few_tokens=few,
-        refused=costs.refusal(estimate, settings.limit, free=free) if cuts else None,
+        refused=costs.refusal(estimate, settings.limit, free=where.sandbox) if cuts else None,
         read=read,
         saved=saved.shown(settings.save) if settings.save else "",
     )

@@ -28,6 +28,7 @@ from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from groq_magic import keys
 from groq_magic.costs import Cost, Estimate
 
 Step = Literal["upload", "create", "watch", "collect", "search", "ask", "rest"]
@@ -67,6 +68,11 @@ class Job:
     origin: Literal["submit", "retry", "attach", "saved"] = "submit"
     cancel_requested_at: float | None = None
     stopped: str | None = None
+
+    @property
+    def sandbox(self) -> bool:
+        """Whether it was sent to a sandbox, where nothing is paid."""
+        return keys.is_sandbox(self.service)
 
     @property
     def unsent(self) -> str:

@@ -50,6 +50,11 @@ class Service:
     pace_s: float = 10.0
 
     @property
+    def sandbox(self) -> bool:
+        """Whether it is a sandbox, where nothing is paid."""
+        return is_sandbox(self.id)
+
+    @property
     def badge(self) -> str:
         """What a card says of where the prompts go."""
         return badge(self.id, self.base_url)
@@ -57,7 +62,7 @@ class Service:
     @property
     def place(self) -> str:
         """The same in the middle of a sentence."""
-        return "the sandbox" if self.id.startswith("sandbox:") else self.badge
+        return "the sandbox" if self.sandbox else self.badge
 
     @property
     def place_first(self) -> str:
@@ -72,11 +77,22 @@ class Service:
 
 def badge(service_id: str, base_url: str) -> str:
     """The host, or that it is a sandbox."""
-    return "SANDBOX: not a model" if service_id.startswith("sandbox:") else urlsplit(base_url).netloc
+    return "SANDBOX: not a model" if is_sandbox(service_id) else urlsplit(base_url).netloc
 
 
+def is_sandbox(service_id: str) -> bool:
+    """Whether the service of this id is a sandbox."""
+    return service_id.startswith(_SANDBOX)
+
+
+_SANDBOX = "sandbox:"  # begins a sandbox's id; its store's follows
 SANDBOX_KEY = Key("gsk_sandbox")
 SANDBOX_TOKEN = "GROQ_MAGIC_SANDBOX_TOKEN"
+
+
+def store_of(service_id: str) -> str:
+    """The id of the store that a sandbox's id holds."""
+    return service_id.removeprefix(_SANDBOX)
 
 
 def sandbox(store_id: str, base_url: str, folder: str | None = None, pace_s: float = 10.0) -> Service:
@@ -89,7 +105,7 @@ def sandbox(store_id: str, base_url: str, folder: str | None = None, pace_s: flo
     if folder is None and (token := os.environ.get(SANDBOX_TOKEN, "").strip()):
         key = Key(token)
         keep_secret(key)
-    return Service(f"sandbox:{store_id}", base_url, key, "the sandbox", folder, pace_s)
+    return Service(f"{_SANDBOX}{store_id}", base_url, key, "the sandbox", folder, pace_s)
 
 
 _typed: Key | None = None

@@ -212,7 +212,7 @@ def _of_job(job: Job, shards: list[Shard], here: Mapping[str, str], status: str)
 
 
 def _cost(job: Job, shards: list[Shard]) -> float | None:
-    if job.service.startswith("sandbox:"):
+    if job.sandbox:
         return 0.0
     found = [
         prices.cost(job.model, shard.prompt_tokens, shard.completion_tokens, batch=not shard.direct)

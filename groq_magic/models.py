@@ -103,7 +103,7 @@ def listed() -> Models:
         ) from exc
     offers = [_offer(model) for model in found if _in_use(model)]
     offers.sort(key=lambda offer: ({True: 0, None: 1, False: 2}[offer.batch], offer.id))
-    return Models(offers, where.place_first, where.id.startswith("sandbox:"), len(found) - len(offers))
+    return Models(offers, where.place_first, where.sandbox, len(found) - len(offers))
 
 
 async def _asked(where: Service) -> list[wire.Model]:

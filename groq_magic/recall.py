@@ -33,7 +33,7 @@ def asked(job_id: str) -> Asked:
     """What each row of a job asks. Raises LedgerError where it is forgotten."""
     book = ledger.current()
     job = book.job(job_id)
-    return Asked(_requests(book, job), job.take, job.service.startswith("sandbox:"))
+    return Asked(_requests(book, job), job.take, job.sandbox)
 
 
 def _requests(book: Ledger, job: Job) -> bytearray:
@@ -60,7 +60,7 @@ def read(settings: Settings, where: Service) -> Saved | None:
     """What the file has in which the answers are to be saved. Raises InputError where it is none of ours."""
     if settings.save is None:
         return None
-    return saved.read(settings.save, settings.take, sandbox=where.id.startswith("sandbox:"))
+    return saved.read(settings.save, settings.take, sandbox=where.sandbox)
 
 
 def matches(held: Saved, cuts: Sequence[Cut]) -> dict[int, int]:

@@ -171,7 +171,7 @@ def _rows(job: Job, loans: list[Loan], lenders: list[Rows]) -> Rows:
         skipped={each.row: (each.missing, each.id or "") for each in book.skipped(job.job_id)},
         rate=Rate(
             "" if job.model == SEVERAL_MODELS else job.model,
-            free=job.service.startswith("sandbox:"),
+            free=job.sandbox,
         ),
     )
     if found_schema := _schema(job, sources, loans, lenders):

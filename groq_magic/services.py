@@ -80,8 +80,8 @@ def of_job(job: Job) -> Service:
     """The service that a job was sent to. Raises KeyMissing, InputError."""
     if _chosen is not None and _chosen.id == job.service:
         return _chosen
-    if job.service.startswith("sandbox:"):
-        store_id = job.service.removeprefix("sandbox:")
+    if job.sandbox:
+        store_id = keys.store_of(job.service)
         if job.base_url.startswith("file:"):
             return keys.sandbox(store_id, job.base_url, str(_path(job.base_url)))
         return keys.sandbox(store_id, job.base_url)

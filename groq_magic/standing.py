@@ -190,4 +190,4 @@ def _with_ledger(now: Standing, held: Mapping[str, str]) -> Standing:
 
 
 def _batch(name: str, job: Job, held: bool) -> Batch:
-    return Batch(name, listing.status(job), held, job.service.startswith("sandbox:"))
+    return Batch(name, listing.status(job), held, job.sandbox)

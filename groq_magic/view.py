@@ -109,7 +109,7 @@ class View:
             name=job.name or NAMELESS,
             model=job.model,
             badge=keys.badge(job.service, job.base_url),
-            sandbox=job.service.startswith("sandbox:"),
+            sandbox=job.sandbox,
             prompts=job.prompts,
             phase=phase,
             status=self._status(shards, phase),
