@@ -15,7 +15,7 @@ The map, from the top floor down; imports only go down:
     __main__    the command line: demo, sandbox
     demo        plays the first notebook in a kernel of its own
     magics/     the IPython edge: %%groq_batch, %groq; one table of options; Tab
-    card/       what is seen: picture (Snapshot → HTML), widget (live), line (terminal)
+    card/       what is seen: words (Snapshot → text), picture (→ HTML), widget (live), line (terminal)
     client      submit, attach, batches: the same without magics
     standing    how things stand, and what to type next
     listing     every batch that the ledger or the service knows     models  those the key may use

@@ -169,12 +169,13 @@ def in_a_later_run(shard: Shard) -> str:
 
 @dataclass(frozen=True)
 class Problem:
-    """Failures of one kind: Groq's code, an example's message and row, how many."""
+    """Failures of one kind: Groq's code, an example's message and row, how many, and those rows' status."""
 
     code: str
     message: str
     count: int
     row: int
+    status: str = "failed"
 
 
 @dataclass(frozen=True)
@@ -186,7 +187,10 @@ class Snapshot:
     `served` is how many rows the service says it has done that are not here yet; `again_done` the same of the
     rows that are asked `again`. `repeats` ask what another row asks; `shared` have its answer. `direct` says
     that prompts are (at the end: were) asked one by one, and `pace` what the limits mean for those left.
-    `labels` are those of a schema, at the end, each with how often it was given.
+    `labels` are those of a schema, at the end, each with how often it was given. The first `readable` rows
+    have come to their end already. `files` has a letter for each file, in order: "w" waits to be sent, "s" is
+    at the service, "d" is done, "x" has ended without answers. `history` is when how many rows were done.
+    `more_tokens` is twice what the first answer that was cut off was allowed; 0 where none was.
 
     `estimate` is of the whole while it runs, `cost` what it has come to at the end (in a sandbox, at Groq);
     None where that cannot be told. Of it, in USD, `usd_now` is for what the job itself sends, and `usd_again`
@@ -234,6 +238,9 @@ class Snapshot:
     first_prompt: str = ""
     first_answers: tuple[tuple[int, str, str], ...] = ()
     history: tuple[tuple[float, int], ...] = field(default=())
+    readable: int = 0
+    files: str = ""
+    more_tokens: int = 0
     estimate: Estimate | None = None
     cost: Cost | None = None
     usd_now: float | None = None

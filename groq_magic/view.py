@@ -11,6 +11,7 @@ from typing import Any
 from groq_magic import job as jobs
 from groq_magic import keys
 from groq_magic.answers import Rows, display, spending
+from groq_magic.answers.reading import CUT, PENDING, STATUSES
 from groq_magic.errors import GroqMagicError
 from groq_magic.estimates import Loaned, Reckoning
 from groq_magic.job import NAMELESS, Job, Problem, Shard, Snapshot
@@ -37,6 +38,7 @@ class View:
         self._first_prompt = ""
         self._reckoning = Reckoning(ledger)
         self._spent: tuple[object, dict[str, Any]] = None, {}
+        self._first: tuple[int, tuple[tuple[int, str, str], ...]] = 0, ()
 
     async def watch(self, observer: Observer) -> None:
         """Hands the observer how things stand now, and again whenever that changes."""
@@ -50,8 +52,11 @@ class View:
     def changed(self) -> None:
         """Tells everybody who watches."""
         snapshot = self.snapshot()
-        if not self._history or self._history[-1][1] != snapshot.answered:
-            self._history = [*self._history[1 - _HISTORY :], (snapshot.now, snapshot.answered)]
+        done = snapshot.answered + snapshot.failed
+        if not self._history or self._history[-1][1] != done:
+            if len(self._history) >= _HISTORY:
+                self._history = self._history[::2]  # the whole way, more coarsely
+            self._history.append((snapshot.now, done))
         for observer in list(self._observers):
             self._tell(observer, snapshot)
 
@@ -104,6 +109,8 @@ class View:
         served, served_failed = self._served(shards)
         ends = [shard.ended_at for shard in shards if shard.ended_at]
         expiries = [shard.expires_at for shard in shards if shard.expires_at]
+        pending = rows.status.find(PENDING)
+        readable = len(rows) if pending < 0 else pending
         return Snapshot(
             job_id=job.job_id,
             name=job.name or NAMELESS,
@@ -134,17 +141,24 @@ class View:
             checked_at=self.checked_at,
             problems=tuple(
                 Problem(
-                    display.shortened(code, 80), display.shortened(seen.message, 400), seen.count, seen.row
+                    display.shortened(code, 80),
+                    display.shortened(seen.message, 400),
+                    seen.count,
+                    seen.row,
+                    STATUSES[rows.status[seen.row]],
                 )
                 for code, seen in sorted(rows.problems.items(), key=lambda item: -item[1].count)
             ),
             first_prompt=self._read_first_prompt(),
-            first_answers=self._read_first_answers() if phase == "done" else (),
+            first_answers=self._first_answers(readable) if phase != "not_sent" else (),
             samples=job.samples,
             notes=tuple(rows.said.values()),
             labels=tuple(self._rows.label_counts().items()) if phase == "done" else (),
             again_done=sum(shard.completed + shard.failed for shard in self._awaited(retried=True)),
             history=tuple(self._history),
+            readable=readable,
+            files="".join(map(_letter, shards)),
+            more_tokens=self._more_tokens() if phase == "done" else 0,
             **(self._cost() if done else self._expected(job, shards)),
         )
 
@@ -232,9 +246,30 @@ class View:
             self._first_prompt = display.prompt_line(display.prompt_of(request), _PROMPT_SHOWN)
         return self._first_prompt
 
-    def _read_first_answers(self) -> tuple[tuple[int, str, str], ...]:
+    def _first_answers(self, readable: int) -> tuple[tuple[int, str, str], ...]:
+        """Those of the first prompts, as soon as they have come; at the end they are read once more."""
+        few = len(self._first[1]) < _FIRST_ANSWERS and self._first[0] != readable
+        if few or readable == len(self._rows):
+            self._first = readable, self._read_first_answers(readable)
+        return self._first[1]
+
+    def _more_tokens(self) -> int:
+        """Twice what the first answer that was cut off was allowed; 0 where none was, or it was not said."""
+        row = self._rows.status.find(CUT)
+        if row < 0:
+            return 0
+        try:
+            body = self._rows.request(row).body
+        except (OSError, ValueError):
+            return 0
+        most = body.get("max_completion_tokens") or body.get("max_tokens")
+        return 2 * most if isinstance(most, int) else 0
+
+    def _read_first_answers(self, readable: int) -> tuple[tuple[int, str, str], ...]:
         found = []
         for row in islice(self._rows.asked(), _FIRST_ANSWERS):
+            if row >= readable:
+                break
             try:
                 reply, request = self._rows.reply(row), self._rows.request(row)
             except (OSError, ValueError):
@@ -252,3 +287,14 @@ class View:
         what = f"{now.answered:,} of {now.prompts:,} answered, {now.status}"
         how = "`.wait()`" if name == NAMELESS else f"`{name}.wait()` or `%groq wait {name}`"
         return f"{what}. Wait for it: {how}."
+
+
+def _letter(shard: Shard) -> str:
+    """What a card's map says of a file: see `Snapshot.files`."""
+    if shard.state in ("withdrawn", "direct", "saved"):
+        return ""  # no file of its own goes
+    if shard.state in ("collected", "ended"):
+        return "d" if shard.completed or shard.status == "completed" else "x"
+    if shard.state in ("refused", "cancelled", "unsure"):
+        return "x"
+    return "s" if shard.state == "created" else "w"

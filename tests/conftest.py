@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import Browser, Error
 
 ROOT = Path(__file__).resolve().parents[1]
 if str(ROOT) not in sys.path:
@@ -16,18 +17,37 @@ if str(ROOT) not in sys.path:
 from groq_magic import vaults  # noqa: E402
 from tests.desk import Desk  # noqa: E402
 from tests.kernel import KERNELS, Kernel, all_kernels  # noqa: E402
+from tests.lab import chromium  # noqa: E402
 from tests.sdks import PACE_S, Sdk, calling  # noqa: E402
 from tests.sockets import disarm, sandbox  # noqa: E402
+
+
+def python_of(version: str) -> str:
+    """The Python whose kernel is of this ipykernel."""
+    python = all_kernels().get(version)
+    if python is None:
+        pytest.skip(f"no Python with ipykernel {version} stands in {KERNELS}")
+    return python
 
 
 @pytest.fixture(params=["newest", "6.29.5", "7.0.1"])
 def kernel_python(request: pytest.FixtureRequest) -> str:
     """A Python whose kernel is to be tested: this one's, and the two older ones that behave otherwise."""
-    version: str = request.param
-    python = all_kernels().get(version)
-    if python is None:
-        pytest.skip(f"no Python with ipykernel {version} stands in {KERNELS}")
-    return python
+    return python_of(request.param)
+
+
+@pytest.fixture(params=["newest", "6.29.5", "6.31.0", "7.0.1", "7.1.0", "7.3.0"])
+def any_kernel(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Kernel]:
+    """A fresh kernel of each kind that carries a card in a way of its own."""
+    with Kernel(python_of(request.param), tmp_path) as started:
+        yield started
+
+
+@pytest.fixture(params=["newest", "7.0.1", "7.1.0", "7.3.0"])
+def subshell_kernel(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Kernel]:
+    """A fresh kernel of those that have subshells."""
+    with Kernel(python_of(request.param), tmp_path) as started:
+        yield started
 
 
 @pytest.fixture
@@ -35,6 +55,26 @@ def kernel(kernel_python: str, tmp_path: Path) -> Iterator[Kernel]:
     """A fresh kernel, ended after the test."""
     with Kernel(kernel_python, tmp_path) as started:
         yield started
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Headless Chromium."""
+    opened = chromium()
+    try:
+        started = opened.__enter__()
+    except Error as exc:
+        pytest.skip(f"no Chromium: {exc.message.splitlines()[0]}")
+    try:
+        yield started
+    finally:
+        opened.__exit__(None, None, None)
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where screenshots go: GROQ_MAGIC_TEST_PICTURES, or a folder of the tests' own."""
+    return Path(os.environ.get("GROQ_MAGIC_TEST_PICTURES") or tmp_path_factory.mktemp("pictures"))
 
 
 @pytest.fixture(autouse=True)

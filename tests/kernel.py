@@ -71,12 +71,13 @@ def all_kernels() -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Message:
-    """One message from the kernel: its type, the request it belongs to ("" for none), when it came."""
+    """One message from the kernel: its type, the request it belongs to ("" for none), and when."""
 
     type: str
     parent: str
-    at: float  # time.monotonic()
+    at: float  # time.monotonic() when it came
     content: Mapping[str, Any]
+    sent: float = 0.0  # time.time() in the kernel
 
 
 @dataclass(frozen=True)
@@ -293,8 +294,8 @@ class Kernel:
         with self.published.changed:
             return [c for c in self.published.changes if c.trait == trait and since < c.at < until]
 
-    def click(self, description: str) -> None:
-        """Presses the one living button with this description."""
+    def click(self, description: str, subshell: str | None = None, times: int = 1) -> None:
+        """Presses the one living button with this description; on a subshell, as newer frontends do."""
         with self.published.changed:
             (button,) = [
                 comm_id
@@ -302,8 +303,24 @@ class Kernel:
                 if state.get("_model_name") == "ButtonModel" and state.get("description") == description
             ]
         data = {"method": "custom", "content": {"event": "click"}}
-        message = self._client.session.msg("comm_msg", {"comm_id": button, "data": data})
-        self._client.shell_channel.send(message)
+        for _ in range(times):
+            message = self._client.session.msg("comm_msg", {"comm_id": button, "data": data})
+            if subshell is not None:
+                message["header"]["subshell_id"] = subshell
+            self._client.shell_channel.send(message)
+
+    def buttons(self) -> list[str]:
+        """What the buttons say that were made and not closed."""
+        with self.published.changed:
+            states = self.published.widgets.values()
+            return [state["description"] for state in states if state.get("_model_name") == "ButtonModel"]
+
+    def open_subshell(self) -> str:
+        """A new subshell's id: the kernel runs what comes for it on a thread of its own."""
+        client = self._client
+        client.control_channel.send(client.session.msg("create_subshell_request", {}))
+        reply = client.control_channel.get_msg(timeout=10)
+        return str(reply["content"]["subshell_id"])
 
     # Inside --------------------------------------------------------------------------------------------
 
@@ -315,7 +332,8 @@ class Kernel:
             except Empty:
                 continue
             parent = got["parent_header"].get("msg_id", "")
-            self.published.add(Message(got["msg_type"], parent, time.monotonic(), got["content"]))
+            sent = got["header"]["date"].timestamp()
+            self.published.add(Message(got["msg_type"], parent, time.monotonic(), got["content"], sent))
 
     def _until_heard(self, timeout: float) -> None:
         end = time.monotonic() + timeout

@@ -9,12 +9,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from io import BytesIO
 from pathlib import Path
 from typing import Any, Self
 
 import nbformat
-from playwright.sync_api import Browser, Locator, Page, sync_playwright
+from PIL import Image
+from playwright.sync_api import Browser, Error, Locator, Page, sync_playwright
 
 from tests.kernel import clean_environment
 
@@ -76,6 +78,7 @@ class Lab:
                     "--no-browser",
                     "--allow-root",
                     "--expose-app-in-browser",
+                    "--JupyterNotebookApp.expose_app_in_browser=True",
                     "--ServerApp.ip=127.0.0.1",
                     "--ServerApp.port=0",
                     f"--ServerApp.root_dir={self.work}",
@@ -123,10 +126,10 @@ class Lab:
         """The notebook as it is on disk."""
         return nbformat.read(self.work / name, as_version=4)
 
-    def page(self, browser: Browser, *, height: int = 900) -> Page:
-        """A fresh page with JupyterLab ready in it."""
+    def page(self, browser: Browser, *, at: str = "lab", height: int = 900) -> Page:
+        """A fresh page with JupyterLab ready in it; or Notebook 7, at "notebooks/NAME"."""
         page = browser.new_page(viewport={"width": 1100, "height": height})
-        page.goto(f"{self.url}lab?token={self._token}&reset", timeout=60_000)
+        page.goto(f"{self.url}{at}?token={self._token}&reset", timeout=60_000)
         page.wait_for_function(
             "window.jupyterapp && window.jupyterapp.restored.then(() => true)", timeout=60_000
         )
@@ -150,18 +153,28 @@ class Lab:
 class Notebook:
     """One notebook open in a page of JupyterLab, driven through Lab's own commands."""
 
-    def __init__(self, page: Page, name: str, *, kernel: bool = True) -> None:
-        self.page = page
+    def __init__(self, page: Page, name: str, *, kernel: bool = True, opened: bool = False) -> None:
+        self.page, self.name = page, name
         preference = {} if kernel else {"shouldStart": False, "canStart": False, "autoStartDefault": False}
-        page.evaluate(
-            "([path, kernelPreference]) => window.jupyterapp.commands.execute("
-            "'docmanager:open', {path, factory: 'Notebook', kernelPreference})",
-            [name, preference],
-        )
+        if not opened:  # as Notebook 7's page has it
+            page.evaluate(
+                "async ([path, kernelPreference]) => { await window.jupyterapp.commands.execute("
+                "'docmanager:open', {path, factory: 'Notebook', kernelPreference}); }",
+                [name, preference],
+            )
         page.wait_for_function(f"{_PANEL}?.context?.path === '{name}'", timeout=30_000)
         page.evaluate(f"() => {_PANEL}.context.ready")
         if kernel:
             self.wait_for_kernel("idle", timeout=60)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        """Its kernel is ended, and its tab is closed."""
+        if self.has_kernel():
+            self.shut_down_kernel()
+        self.close()
 
     def has_kernel(self) -> bool:
         """Whether the notebook is connected to a kernel."""
@@ -219,19 +232,49 @@ class Notebook:
     def close(self) -> None:
         """Closes the notebook's tab without asking; what was not saved is lost."""
         self.page.evaluate(f"() => {{ {_PANEL}.context.model.dirty = false; {_PANEL}.close(); }}")
+        self.page.wait_for_function(f"{_PANEL}?.context?.path !== '{self.name}'", timeout=30_000)
+
+    def run_all(self, timeout: float = 120) -> None:
+        """Runs every cell, and waits for the last one's end."""
+        last = self.page.evaluate(f"() => {_PANEL}.content.widgets.length") - 1
+        before = self.count(last)
+        self.page.evaluate("() => void window.jupyterapp.commands.execute('notebook:run-all-cells')")
+        wait_until(self.page, lambda: self.count(last) not in (None, before), timeout, "the last cell")
+
+    def theme(self, name: str) -> None:
+        """Changes to the theme "light" or "dark"."""
+        theme = f"JupyterLab {name.title()}"
+        self.page.evaluate(
+            "theme => window.jupyterapp.commands.execute('apputils:change-theme', {theme})", theme
+        )
+        self.page.wait_for_function(
+            "theme => document.body.dataset.jpThemeName === theme", arg=theme, timeout=10_000
+        )
+        # Lab covers the page with its splash screen while a theme loads.
+        self.page.locator("#jupyterlab-splash").wait_for(state="detached", timeout=10_000)
+
+    def film(self, path: Path, card: Locator, until: Locator, every_s: float = 0.5) -> None:
+        """Writes an animated picture of a card, from now until `until` is seen, and two seconds on."""
+        frames: list[Image.Image] = []
+        after = 0.0
+        while after <= 2 and len(frames) < 120:
+            with suppress(Error):  # it was drawn anew at this very moment
+                frames.append(Image.open(BytesIO(card.screenshot())).convert("RGB"))
+            after += every_s if until.count() else 0
+            self.page.wait_for_timeout(every_s * 1000)
+        size = (max(each.width for each in frames), max(each.height for each in frames))
+        ground = frames[0].getpixel((frames[0].width - 1, 0))
+        sheets = [Image.new("RGB", size, ground) for _ in frames]
+        for sheet, frame in zip(sheets, frames, strict=True):
+            sheet.paste(frame)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        sheets[0].save(path, save_all=True, append_images=sheets[1:], duration=every_s * 1000, loop=0)
 
     def pictures(self, folder: Path, name: str, card: Locator) -> None:
         """Writes `NAME-light.png` and `NAME-dark.png`, and the card alone as `card-NAME-….png`."""
         folder.mkdir(parents=True, exist_ok=True)
-        for suffix, theme in (("dark", "JupyterLab Dark"), ("light", "JupyterLab Light")):
-            self.page.evaluate(
-                "theme => window.jupyterapp.commands.execute('apputils:change-theme', {theme})", theme
-            )
-            self.page.wait_for_function(
-                "theme => document.body.dataset.jpThemeName === theme", arg=theme, timeout=10_000
-            )
-            # Lab covers the page with its splash screen while a theme loads.
-            self.page.locator("#jupyterlab-splash").wait_for(state="detached", timeout=10_000)
+        for suffix in ("dark", "light"):
+            self.theme(suffix)
             self.page.screenshot(path=folder / f"{name}-{suffix}.png")
             card.screenshot(path=folder / f"card-{name}-{suffix}.png")
 

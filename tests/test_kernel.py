@@ -119,8 +119,8 @@ def test_unloading_stops_watching_and_attach_takes_up_again(kernel: Kernel) -> N
     kernel.wait_until(lambda: kernel.html(), what="the card")
     unloaded = kernel.run("%unload_ext groq_magic")
     assert (unloaded.status, unloaded.errors) == ("ok", [])
-    settled = kernel.run("import time\ntime.sleep(1)")  # a redraw already on its way may still come
-    quiet = kernel.run("time.sleep(3)")
+    settled = kernel.run("None")
+    quiet = kernel.run("import time\ntime.sleep(3)")
     assert kernel.updates(settled.replied_at, quiet.replied_at) == []
     assert "not found" in plain(kernel.run("%groq batches").stream("stderr"))
     ready(kernel)

@@ -31,7 +31,7 @@ import pytest
 import groq_magic
 from groq_magic import api, client, ledger, pipeline, prompts, services
 from groq_magic.answers import Answers
-from groq_magic.card import picture
+from groq_magic.card import words
 from groq_magic.errors import LedgerError, NotSent
 from groq_magic.job import Shard
 from groq_magic.ledger import Ledger
@@ -97,7 +97,7 @@ def with_line(text: str, other: Callable[[dict[str, Any]], bytes]) -> Callable[[
 
 def told(answers: Answers) -> str:
     """What the card says of it now, as text."""
-    return picture.text(Seen(answers).until(lambda now: True))
+    return words.text(Seen(answers).until(lambda now: True))
 
 
 # --- batches that are not what one expects --------------------------------------------------------------
@@ -206,7 +206,7 @@ def test_an_unknown_status_is_shown_as_it_is_and_asked_about_again(word: str, li
     assert answers.wait(WAIT_S).texts == numbers(2)
     now = seen.until(lambda now: now.status == word)
     assert now.meaning == f"The sandbox calls this “{word}”."
-    assert word in picture.text(now)
+    assert word in words.text(now)
     assert line.count(POLL) == 3
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import nbformat
 import pytest
 from nbclient import NotebookClient
 
+from tests import markup
 from tests.kernel import clean_environment
 
 pytestmark = pytest.mark.kernel
@@ -62,6 +65,26 @@ def test_waiting_returns_with_the_static_card_in_the_file(
 ) -> None:
     """However one waits, the batch's cell then holds the static card, and no widget."""
     outputs = executed(kernel_python, tmp_path, cells, monkeypatch)[card]
-    assert "✓ completed" in shown(outputs)
-    assert "run this cell again to go on" not in shown(outputs)
+    assert "✓ completed" in markup.read(shown(outputs)).text
+    assert "opened again" not in shown(outputs)
+    assert widgets(outputs) == []
+
+
+def test_papermill_leaves_the_static_card_in_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A notebook that papermill runs with --wait holds the end card in HTML and in text, and no widget."""
+    for name, value in clean_environment(tmp_path).items():
+        monkeypatch.setenv(name, value)
+    cells = [nbformat.v4.new_code_cell(cell) for cell in (LOAD, f"%%groq_batch answers --wait\n{PROMPTS}")]
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    nbformat.write(
+        nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel}), tmp_path / "in.ipynb"
+    )
+    run = [sys.executable, "-m", "papermill", "--no-progress-bar", "in.ipynb", "out.ipynb"]
+    done = subprocess.run(run, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    outputs = nbformat.read(tmp_path / "out.ipynb", as_version=4).cells[1].outputs
+    assert "✓ completed" in markup.read(shown(outputs)).text
+    assert "completed" in "".join(output.data.get("text/plain", "") for output in outputs)
     assert widgets(outputs) == []

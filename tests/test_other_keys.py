@@ -13,7 +13,7 @@ from starlette.types import Receive, Scope, Send
 
 from groq_magic import api, client, keys, ledger, prompts
 from groq_magic.answers import Answers
-from groq_magic.card import picture
+from groq_magic.card import words
 from groq_magic.errors import KeyMissing, NotSent
 from groq_magic.job import Snapshot
 from groq_magic.settings import Settings
@@ -131,7 +131,7 @@ def card(answers: Answers) -> str:
     """What stands under the cell, as text."""
     seen: list[Snapshot] = []
     client.watch(answers, seen.append)
-    return picture.text(seen[-1])
+    return words.text(seen[-1])
 
 
 def why(answers: Answers) -> str:

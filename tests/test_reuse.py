@@ -13,7 +13,7 @@ import pytest
 from groq_magic import client, ledger, pipeline, prompts, reuse, runs, services
 from groq_magic.answers import Answers, Lent, Rows
 from groq_magic.answers.reading import EXPIRED, PENDING
-from groq_magic.card import picture
+from groq_magic.card import words
 from groq_magic.errors import InputError, LedgerError, NotSent, StillRunning
 from groq_magic.job import Job, Loan, Snapshot
 from groq_magic.ledger import Ledger
@@ -545,7 +545,7 @@ def test_a_retry_that_cannot_be_sent_says_so(line: Line) -> None:
     answers.retry(max_tokens=60, model="nobody/nothing")
     with pytest.raises(NotSent, match="has no model 'nobody/nothing'"):
         answers.wait(WAIT_S)
-    assert "could not be asked again. The sandbox has no model" in picture.text(last(answers))
+    assert "could not be asked again. The sandbox has no model" in words.text(last(answers))
     assert (answers.texts, line.count(CREATE)) == (["ab"], 1)
     answers.retry(max_tokens=60)
     assert answers.wait(WAIT_S).texts == ["ab"]

@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 
 from groq_magic import client, ledger, listing, prompts, runs, services, standing
 from groq_magic.answers import Answers, cells, saved
-from groq_magic.card import picture
+from groq_magic.card import picture, words
 from groq_magic.errors import InputError, KeyMissing, NotSent, StillRunning
 from groq_magic.magics import batch
 from groq_magic.settings import Settings
@@ -254,7 +254,7 @@ def test_ten_rows_more_are_ten_requests(line: Line, elsewhere: Callable[..., Non
     seen = last(grown)
     notes = ("20 answers were read from answers.csv.", "Saved in answers.csv.")
     assert (seen.reused, seen.reused_from is None, seen.notes) == (20, False, notes)
-    assert "Saved in answers.csv." in picture.text(seen)
+    assert "Saved in answers.csv." in words.text(seen)
     assert "Saved in answers.csv." in picture.static(seen)
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from groq_magic import client, ledger, runs, shards
 from groq_magic.answers import Answers
-from groq_magic.card import picture
+from groq_magic.card import picture, words
 from groq_magic.errors import InputError, StillRunning
 from groq_magic.job import SEVERAL_MODELS
 from tests.line import EARLIER, POLL, WAIT_S, Line, ends, forget, last, line, pauses, sent
@@ -88,11 +88,11 @@ def test_rows_that_miss_a_value_are_answers_too(line: Line) -> None:
 def test_the_card_counts_what_was_skipped(line: Line) -> None:
     """Its bar is full although rows were skipped, and the first prompt is one that was sent."""
     answers = ask([None, "[[echo]]a"], missing="skip")
-    assert "0 are" not in picture.text(last(ask([None, "[[echo]]a"], missing="skip")))
+    assert "0 are" not in words.text(last(ask([None, "[[echo]]a"], missing="skip")))
     seen = last(answers)
     assert (seen.skipped, seen.prompts, seen.left) == (1, 2, 0)
     assert '<progress max="1" value="1"' in picture.static(seen)
-    assert "1 answered · 1 skipped" in picture.line(seen)
+    assert "1 answered · 1 skipped" in words.line(seen)
     assert seen.first_prompt == "[[echo]]a"
     assert seen.first_answers == ((1, "[[echo]]a", "a"),)
 

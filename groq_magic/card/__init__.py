@@ -1,1 +1,1 @@
-"""What is seen of a batch: `picture` (Snapshot → HTML and text, pure), `widget` (live), `line` (terminal)."""
+"""What is seen of a batch: `words` (as text), `picture` (as HTML), `widget` (live), `line` (terminal)."""

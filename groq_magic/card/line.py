@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import Any
 
 from IPython.display import display
 
 from groq_magic.answers import Answers
-from groq_magic.card import picture
+from groq_magic.card import words
 from groq_magic.job import Snapshot
 
 
@@ -26,7 +27,7 @@ class TerminalLine:
     def begin(self) -> None:
         """Prints how things stand now."""
         if self._last is not None:
-            print(picture.text(self._last), flush=True)  # noqa: T201 (a terminal's card)
+            print(words.text(self._last), flush=True)  # noqa: T201 (a terminal's card)
             if not self._last.done:
                 print("It goes on by itself. To see how it stands, wait for it: .wait() or %groq wait")  # noqa: T201
 
@@ -35,10 +36,22 @@ class TerminalLine:
         if self._last is None:
             return
         done = self._last.done
-        line = picture.text(self._last) if done else picture.line(self._last)
+        line = words.text(self._last) if done else words.line(self._last)
         if line != self._printed:
-            print(f"\r\x1b[K{line}", end="\n" if done else "", flush=True)  # noqa: T201
+            shown = line if done else _fitted(line, shutil.get_terminal_size().columns - 1)
+            print(f"\r\x1b[K{shown}", end="\n" if done else "", flush=True)  # noqa: T201
             self._printed = line
+
+
+def _fitted(line: str, cells: int) -> str:
+    """As much of the line as one row of the terminal holds: only that is redrawn in place."""
+    from prompt_toolkit.utils import get_cwidth  # it is what IPython's own terminal stands on
+
+    if get_cwidth(line) <= cells:
+        return line
+    while line and get_cwidth(line) >= cells:
+        line = line[:-1]
+    return line + "…"
 
 
 class PlainCard:
@@ -50,7 +63,7 @@ class PlainCard:
 
     def __call__(self, snapshot: Snapshot) -> None:
         """Shows the snapshot's text where it changed; at the end once more for whoever waited."""
-        text = picture.text(snapshot)
+        text = words.text(snapshot)
         if text != self._drawn or snapshot.done:
             self._drawn = text
             self._handle.update({"text/plain": text}, raw=True)

@@ -1,8 +1,9 @@
 """The live card in a notebook: a receipt line, the card under it, and at the end one static card.
 
-One writer: the loop's thread draws. Buttons may be called on any thread and only hand a coroutine to the
-loop. A widget dies with its kernel and a saved one shows as "model not found"; so at the end both outputs
-become plain HTML and text.
+One writer: the loop's thread draws, one part each half second. Buttons may be called on any thread and only
+hand a coroutine to the loop. A widget dies with its kernel and a saved one shows as "model not found"; so at
+the end both outputs become plain HTML and text. The widget itself then holds the same, for a page that was
+closed meanwhile and is opened again while the kernel lives.
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ import asyncio
 import contextvars
 import threading
 import time
-from collections.abc import Callable, Coroutine
+import weakref
+from collections.abc import Callable
+from dataclasses import replace
 from html import escape
 from typing import Any
 
@@ -21,13 +24,26 @@ from IPython.display import display
 
 from groq_magic import client, loop
 from groq_magic.answers import Answers
-from groq_magic.card import picture
+from groq_magic.card import picture, words
+from groq_magic.card.style import STYLE
 from groq_magic.job import Snapshot
 
-_REDRAW_S = 0.5
+_EVERY_S = 0.5  # between two messages of a card: at most two a second
+_SHARE_S = 0.02  # and no more than fifty a second of all cards together
+_TWICE_S = 0.5  # a second click this soon after the first is the same one
 
 _ASK = "Cancel this batch? Prompts that are answered by then are paid and kept."
+_CANCELLING = "Cancelling. What is answered by then is paid and kept."
 _HINT = "While a cell runs, a click acts when it ends."
+_CHECK, _CANCEL, _YES, _KEEP = "Check now", "Cancel…", "Yes, cancel it", "Keep it"
+_TOLD = {
+    _CHECK: "ask at once how it stands",
+    _CANCEL: "stop this batch; asks once",
+    _YES: "stop this batch",
+    _KEEP: "let it go on",
+}
+
+_live: weakref.WeakSet[Card] = weakref.WeakSet()
 
 
 class Card:
@@ -37,70 +53,106 @@ class Card:
         self._answers = answers
         self._context = contextvars.copy_context()
         self._lock = threading.RLock()
+        self._last: Snapshot | None = None
         self._drawn: dict[str, str] = {}
-        self._drawn_at = 0.0
-        self._later: asyncio.TimerHandle | None = None
+        self._waiting: dict[str, str] = {}  # parts that are to be drawn, the first one next
+        self._next: asyncio.TimerHandle | None = None
+        self._sent_at = 0.0
         self._closed = False
-        style = ipywidgets.HTML(picture.STYLE)  # by itself, so that it is sent once
-        self._head, self._body, self._details, self._spoken = (ipywidgets.HTML() for _ in range(4))
-        self._buttons = ipywidgets.HBox([])
-        self._box = ipywidgets.VBox(
-            [style, self._head, self._body, self._buttons, self._details, self._spoken]
+        self._asking_since: float | None = None  # Check now was clicked, and nothing was heard yet
+        self._clicked_at = 0.0
+        self._parts = {name: ipywidgets.HTML() for name in ("main", "spoken", "found", "details")}
+        self._parts["hint"] = ipywidgets.HTML(_small(_HINT))
+        self._parts["hint"].add_class("gm-hint")
+        # Two buttons that change their words, so that the focus stays: on "Keep it" after "Cancel…".
+        self._left, self._right = (
+            ipywidgets.Button(description=what, tooltip=_TOLD[what], layout={"width": "auto"})
+            for what in (_CHECK, _CANCEL)
         )
+        self._left.on_click(self._clicked)
+        self._right.on_click(self._clicked)
+        self._buttons = ipywidgets.HBox([self._left, self._right, self._parts["hint"]])
+        shown = [self._parts[name] for name in ("main", "found", "details", "spoken")]
+        shown.insert(1, self._buttons)
+        self._style = ipywidgets.HTML(STYLE)  # by itself, so that it is sent once
+        self._box = ipywidgets.VBox([self._style, *shown])
         self._box.add_class("gm-card")
-        self._offer()
+        _live.add(self)
         self._receipt: Any = display({"text/html": "", "text/plain": ""}, raw=True, display_id=True)
         self._card: Any = display(self._box, display_id=True)
 
     # --- drawing --------------------------------------------------------------------------------------
 
     def __call__(self, snapshot: Snapshot) -> None:
-        """Draws the snapshot on the loop's thread, at most twice a second; the last at once, on any."""
+        """Draws the snapshot on the loop's thread, a part each half second; the last at once, on any."""
         if snapshot.done:
             self._in_context(lambda: self._end(snapshot))
-            return
-        if self._later is not None:
-            self._later.cancel()
-        wait = self._drawn_at + _REDRAW_S - time.monotonic()
-        if wait > 0:
-            self._later = asyncio.get_running_loop().call_later(wait, self, snapshot)
-            return
-        self._drawn_at = time.monotonic()
-        self._in_context(lambda: self._draw(snapshot))
+        elif not self._closed:
+            self._in_context(lambda: self._hear(snapshot))
+            if self._last is None or _tells_more(self._last, snapshot):
+                self._last = snapshot
+                self._draw_soon()
 
-    def _draw(self, snapshot: Snapshot) -> None:
+    def _draw_soon(self) -> None:
+        wait = self._sent_at + max(_EVERY_S, _SHARE_S * len(_live)) - time.monotonic()
+        if wait <= 0:
+            self._in_context(self._draw)
+        elif self._next is None:
+            self._next = asyncio.get_running_loop().call_later(wait, self._in_turn)
+
+    def _in_turn(self) -> None:
+        self._next = None
+        self._in_context(self._draw)
+
+    def _draw(self) -> None:
+        """Sends the part that has waited longest of those that look otherwise now; at first all of them.
+
+        A part that looks as before is left alone, so that what is unfolded in it stays so.
+        """
         with self._lock:
-            if self._closed:
+            if self._closed or self._last is None:
                 return
-            self._set(self._head, picture.head(snapshot))
-            self._set(self._body, picture.body(snapshot))
-            self._set(self._details, picture.details(snapshot))
-            self._set(self._spoken, picture.announcement(snapshot))
-            self._update_receipt(picture.receipt(snapshot), picture.text(snapshot))
+            s, first = self._last, not self._drawn
+            wanted = {name: of(s) for name, of in _PARTS.items()}
+            turns = [*(name for name in wanted if first or name not in self._drawn), *self._drawn]
+            stale = [name for name in turns if self._drawn.get(name) != wanted[name]]
+            for name in stale if first else stale[:1]:
+                self._drawn.pop(name, None)
+                self._drawn[name] = wanted[name]  # the last one now
+                self._send(name, wanted[name], s)
+                self._sent_at = time.monotonic()
+        if len(stale) > 1 and not first:
+            self._draw_soon()
 
-    @staticmethod
-    def _set(part: ipywidgets.HTML, html: str) -> None:
-        """A part that looks as before is left alone, so that what is unfolded in it stays so."""
-        if part.value != html:
-            part.value = html
-
-    def _update_receipt(self, html: str, text: str) -> None:
-        if self._drawn.get("receipt") != html:
-            self._drawn["receipt"] = html
-            self._receipt.update({"text/html": html, "text/plain": text}, raw=True)
+    def _send(self, name: str, html: str, s: Snapshot) -> None:
+        if name == "receipt":
+            self._receipt.update({"text/html": html, "text/plain": words.text(s)}, raw=True)
+        else:
+            self._parts[name].value = html
 
     def _end(self, snapshot: Snapshot) -> None:
         """Both outputs become one static card; said again as often as somebody waited for it."""
         with self._lock:
-            if self._later is not None:
-                self._later.cancel()
-            html, text = picture.static(snapshot), picture.text(snapshot)
+            html, text = picture.static(snapshot), words.text(snapshot)
             self._receipt.update({"text/html": html, "text/plain": text}, raw=True)
             self._card.update({"text/html": "", "text/plain": ""}, raw=True)
             if not self._closed:
                 self._closed = True
-                for part in (*self._buttons.children, *self._box.children, self._box):
-                    part.close()  # a box leaves its children open
+                _live.discard(self)
+                kept = self._parts["main"]
+                kept.value = html
+                self._box.remove_class("gm-card")
+                self._box.children = (kept,)
+                rest = [part for part in self._parts.values() if part is not kept]
+                for part in (self._style, self._left, self._right, self._buttons, *rest):
+                    part.close()
+
+    def leave(self) -> None:
+        """Draws no more, and says so."""
+        self._show("", "", "No longer watched: %groq attach takes it up again.")
+        with self._lock:
+            self._closed = True
+            _live.discard(self)
 
     def _in_context(self, draw: Callable[[], None]) -> None:
         """Runs `draw` where the kernel can send its messages.
@@ -121,43 +173,80 @@ class Card:
     # --- buttons --------------------------------------------------------------------------------------
 
     def _offer(self, said: str = _HINT) -> None:
-        self._row(
-            said,
-            self._button("Check now", "ask Groq at once", self._check),
-            self._button("Cancel…", "stop this batch; asks once", self._ask),
-        )
+        self._show(_CHECK, _CANCEL, said)
 
-    def _row(self, said: str, *buttons: ipywidgets.Button) -> None:
-        if self._closed:
+    def _show(self, left: str, right: str, said: str) -> None:
+        """What the two buttons are now, and what stands beside them."""
+        with self._lock:
+            if self._closed:
+                return
+            for button, what in ((self._left, left), (self._right, right)):
+                button.description, button.tooltip = what, _TOLD.get(what, "")
+            self._parts["hint"].value = _small(said)
+            if not left:
+                self._buttons.children = (self._parts["hint"],)
+
+    def _hear(self, s: Snapshot) -> None:
+        """Says what came of a click, here or on another card of this batch."""
+        if s.cancelling:
+            if self._left.description:
+                self._show("", "", _CANCELLING)
+        elif self._asking_since is not None and self._left.description == _CHECK:
+            if (s.checked_at or 0) >= self._asking_since:
+                at = time.strftime("%H:%M:%S", time.localtime(s.checked_at))
+                self._asking_since = None
+                self._offer(f"Asked at {at}. {_HINT}")
+            elif s.trouble:
+                self._offer(f"Asked; no answer yet. {_HINT}")
+
+    def _clicked(self, button: ipywidgets.Button) -> None:
+        """Hands a click, on whatever thread it came, to the loop."""
+        loop.submit(self._act(button))
+
+    async def _act(self, button: ipywidgets.Button) -> None:
+        """What the button says, once: a click right after another is a double click, or one that waited for
+        the running cell to end and was meant for what stood there before.
+        """
+        if self._closed or time.monotonic() - self._clicked_at < _TWICE_S:
             return
-        hint = ipywidgets.HTML(f'<span class="gm gm-soft" style="font-size:12px">{said}</span>')
-        hint.add_class("gm-hint")
-        self._buttons.children = (*buttons, hint)
+        self._clicked_at = time.monotonic()
+        self._in_context(lambda: self._do(button.description))
 
-    def _button(
-        self, words: str, tooltip: str, act: Callable[[], Coroutine[Any, Any, None]]
-    ) -> ipywidgets.Button:
-        button = ipywidgets.Button(description=words, tooltip=tooltip, layout={"width": "auto"})
-        button.on_click(lambda _: loop.submit(act()))
-        return button
+    def _do(self, what: str) -> None:
+        if what == _CHECK:
+            self._asking_since = time.time()
+            self._show(_CHECK, _CANCEL, f"Asking now. {_HINT}")
+            client.check_now(self._answers)
+        elif what == _CANCEL:
+            others = escape(self._answers.verbs.shared() or "")
+            self._show(_YES, _KEEP, f"{_ASK} <b>{others}</b>" if others else _ASK)
+        elif what == _KEEP:
+            self._offer()
+        elif what == _YES:
+            self._show("", "", _CANCELLING)
+            client.cancel(self._answers)
 
-    async def _check(self) -> None:
-        client.check_now(self._answers)
-        self._in_context(lambda: self._offer("Asking now. " + _HINT))
 
-    async def _ask(self) -> None:
-        others = escape(self._answers.verbs.shared() or "")
-        self._in_context(
-            lambda: self._row(
-                f"{_ASK} <b>{others}</b>" if others else _ASK,
-                self._button("Yes, cancel it", "stop this batch", self._cancel),
-                self._button("Keep it", "let it go on", self._keep),
-            )
-        )
+def leave() -> None:
+    """Ends the drawing of all cards, as nobody watches their batches any more. From any thread."""
+    for card in [*_live]:
+        card.leave()
 
-    async def _keep(self) -> None:
-        self._in_context(self._offer)
 
-    async def _cancel(self) -> None:
-        client.cancel(self._answers)
-        self._in_context(lambda: self._row("Cancelling: it may take up to 10 minutes."))
+_PARTS: dict[str, Callable[[Snapshot], str]] = {
+    "main": picture.main,
+    "spoken": picture.announcement,
+    "found": picture.found,
+    "receipt": picture.receipt,
+    "details": picture.details,
+}
+
+
+def _small(said: str) -> str:
+    return f'<span class="gm gm-soft" style="font-size:12px">{said}</span>'
+
+
+def _tells_more(before: Snapshot, now: Snapshot) -> bool:
+    """Whether anything has changed but the time, which is told by the minute."""
+    same_time = replace(now, now=before.now, checked_at=before.checked_at)
+    return same_time != before or now.now // 60 != before.now // 60

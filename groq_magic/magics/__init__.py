@@ -8,6 +8,7 @@ Errors become one paragraph here and only here: `submit()` keeps its traceback.
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, TypeVar
@@ -145,3 +146,5 @@ def unload(shell: InteractiveShell) -> None:
     configured.remove(_loaded)  # where Magics put it, for %config
     _loaded = None
     runs.leave()
+    if widget := sys.modules.get("groq_magic.card.widget"):  # where any card was shown
+        widget.leave()

@@ -1,0 +1,105 @@
+"""Every state of the card in real frontends: both themes, 320 px, no barrier, nothing that acts."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page
+
+from tests import gallery, states
+from tests.lab import Lab, Notebook
+
+pytestmark = pytest.mark.browser
+
+CARDS = len(states.STATES)
+NARROW = (
+    ".jp-Cell-outputArea,.jp-OutputArea-child,.jp-OutputArea-output{width:320px!important;"
+    "max-width:320px!important;padding:0!important;margin:0!important}.jp-OutputPrompt{display:none!important}"
+)
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """A JupyterLab server, which serves Notebook 7, too."""
+    with Lab(tmp_path_factory.mktemp("lab")) as started:
+        yield started
+
+
+@pytest.fixture(scope="module", params=["lab", "notebook"])
+def notebook(request: pytest.FixtureRequest, lab: Lab, browser: Browser) -> Iterator[Notebook]:
+    """A notebook with every state in a cell of its own, in JupyterLab and in Notebook 7."""
+    name = f"{request.param}.ipynb"
+    lab.write(name, gallery.cells())
+    at = "lab" if request.param == "lab" else f"notebooks/{name}"
+    page = lab.page(browser, at=at, height=1_400)
+    opened = Notebook(page, name, opened=request.param != "lab")
+    opened.run_all()
+    page.wait_for_function(f"document.querySelectorAll('.gm-card').length === {CARDS}", timeout=30_000)
+    yield opened
+    page.close()
+
+
+def found(page: Page, script: str) -> Any:
+    """What a script finds on each card."""
+    return page.evaluate(f"() => [...document.querySelectorAll('.gm-card')].map(card => {{ {script} }})")
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_every_state_is_without_barriers(notebook: Notebook, theme: str, pictures: Path) -> None:
+    """axe finds nothing to object to: contrast, names, roles, order; in both themes, wide and 320 px."""
+    notebook.theme(theme)
+    for narrow in (False, True):
+        style = notebook.page.add_style_tag(content=NARROW) if narrow else None
+        seen = Axe().run(notebook.page, context={"include": [[".gm-card"]]})
+        assert seen.violations_count == 0, seen.generate_report()
+        take(notebook, pictures, f"narrow-{theme}" if narrow else theme)
+        if style is not None:
+            style.evaluate("style => style.remove()")
+
+
+def take(notebook: Notebook, pictures: Path, view: str) -> None:
+    """Pictures of all cards, where somebody asked for them."""
+    if "GROQ_MAGIC_TEST_PICTURES" not in os.environ:
+        return
+    where = "JupyterLab" if notebook.name.startswith("lab") else "Notebook 7"
+    folder = pictures / "gallery" / where
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in range(CARDS):
+        notebook.page.locator(".gm-card").nth(number).screenshot(path=folder / f"{number}-{view}.png")
+    gallery.write_page(folder, where)
+
+
+def test_every_state_fits_into_320_pixels(notebook: Notebook) -> None:
+    """On a phone's width nothing is cut off and nothing has to be scrolled sideways."""
+    style = notebook.page.add_style_tag(content=NARROW)
+    widths = found(
+        notebook.page, "return [card.getBoundingClientRect().width, card.scrollWidth - card.clientWidth]"
+    )
+    style.evaluate("style => style.remove()")
+    assert len(widths) == CARDS
+    for (name, _, _), (width, hidden) in zip(states.STATES, widths, strict=True):
+        assert 300 <= width <= 320, name
+        assert hidden <= 0, name
+
+
+def test_no_text_from_outside_acts(lab: Lab, browser: Browser) -> None:
+    """Markup in every field of every state is shown as it is: no script runs, nor when it is reopened."""
+    lab.write("hostile.ipynb", gallery.cells(hostile=True))
+    said: list[str] = []
+    page = lab.page(browser)
+    page.on("dialog", lambda dialog: (said.append(dialog.message), dialog.dismiss()))
+    with Notebook(page, "hostile.ipynb") as notebook:
+        notebook.run_all()
+        page.wait_for_function(f"document.querySelectorAll('.gm-card').length === {CARDS}", timeout=30_000)
+        assert page.locator(".gm-card script, .gm-card img").count() == 0
+        notebook.save()
+    with Notebook(page, "hostile.ipynb", kernel=False):
+        page.locator(".gm-card").first.wait_for()
+        assert page.locator(".gm-card script, .gm-card img").count() == 0
+    page.close()
+    assert said == []
