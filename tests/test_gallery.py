@@ -7,12 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import nbformat
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
 
 from tests import gallery, states
-from tests.lab import Lab, Notebook
+from tests.lab import Lab, Notebook, wait_until
 
 pytestmark = pytest.mark.browser
 
@@ -103,3 +104,42 @@ def test_no_text_from_outside_acts(lab: Lab, browser: Browser) -> None:
         assert page.locator(".gm-card script, .gm-card img").count() == 0
     page.close()
     assert said == []
+
+
+def test_an_untrusted_notebook_reads_well(lab: Lab, browser: Browser) -> None:
+    """Where styles are stripped, as in somebody else's notebook, the end cards are plain text and a bar."""
+    lab.write("ours.ipynb", gallery.cells())
+    page = lab.page(browser)
+    with Notebook(page, "ours.ipynb") as notebook:
+        notebook.run_all()
+        page.wait_for_function(f"document.querySelectorAll('.gm-card').length === {CARDS}", timeout=30_000)
+        notebook.save()
+    theirs = lab.read("ours.ipynb")
+    theirs.cells[0].source = "1 + 1  # signed by nobody"
+    nbformat.write(theirs, lab.work / "theirs.ipynb")
+    with Notebook(page, "theirs.ipynb", kernel=False) as notebook:
+        card = page.locator(".gm-card", has_text="All 1,000 answered.").first
+        card.wait_for()
+        assert card.locator("progress").count() == 1
+        assert page.locator(".gm-card [style], .gm-card style").count() == 0
+        assert "Name a colour." in card.inner_text()
+    page.close()
+
+
+def test_the_card_is_live_in_notebook_7(lab: Lab, browser: Browser) -> None:
+    """In Notebook 7, too, the bar moves while another cell is busy, and the end card takes its place."""
+    batch = "\n".join(["%%groq_batch answers", *(f"Name {n} colours." for n in range(2, 22))])
+    lab.write("seven.ipynb", ["%load_ext groq_magic\n%groq sandbox", batch, "import time\ntime.sleep(6)"])
+    page = lab.page(browser, at="notebooks/seven.ipynb")
+    notebook = Notebook(page, "seven.ipynb", opened=True)
+    notebook.run(0)
+    notebook.run(1)
+    card = notebook.outputs(1)
+    first = card.locator("progress").first.get_attribute("value")
+    notebook.start(2)
+    notebook.wait_for_kernel("busy")
+    wait_until(page, lambda: card.locator("progress").first.get_attribute("value") != first, 15, "the bar")
+    assert notebook.count(2) is None
+    card.get_by_text("All 20 answered.").first.wait_for(timeout=30_000)
+    assert card.get_by_role("button").count() == 0
+    page.close()

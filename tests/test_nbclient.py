@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import nbformat
 import pytest
 from nbclient import NotebookClient
+from nbconvert import HTMLExporter, MarkdownExporter
 
 from tests import markup
 from tests.kernel import clean_environment
@@ -73,7 +75,7 @@ def test_waiting_returns_with_the_static_card_in_the_file(
 def test_papermill_leaves_the_static_card_in_the_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A notebook that papermill runs with --wait holds the end card in HTML and in text, and no widget."""
+    """A notebook that papermill runs with --wait holds the end card and no widget; so do its exports."""
     for name, value in clean_environment(tmp_path).items():
         monkeypatch.setenv(name, value)
     cells = [nbformat.v4.new_code_cell(cell) for cell in (LOAD, f"%%groq_batch answers --wait\n{PROMPTS}")]
@@ -88,3 +90,7 @@ def test_papermill_leaves_the_static_card_in_the_file(
     assert "✓ completed" in markup.read(shown(outputs)).text
     assert "completed" in "".join(output.data.get("text/plain", "") for output in outputs)
     assert widgets(outputs) == []
+    for exporter in (HTMLExporter(), MarkdownExporter()):
+        page, _ = exporter.from_filename(str(tmp_path / "out.ipynb"))
+        assert page.count("gm-card tex2jax_ignore") == 1
+        assert re.search(r"All \d+ answered\.", page)
