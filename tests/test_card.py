@@ -123,6 +123,27 @@ def test_a_change_of_state_is_sent_part_by_part(frontend: Frontend, monkeypatch:
     assert card._drawn == {name: of(last) for name, of in widget._PARTS.items()}
 
 
+def test_a_snapshot_that_comes_as_a_turn_is_due_does_not_double_it(
+    frontend: Frontend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long the loop was held up, no two messages of a card leave together."""
+    monkeypatch.setattr("groq_magic.card.widget._EVERY_S", 0.05)
+    card = idle_card()
+    last = replace(RUNNING, served=500)
+
+    async def held_up() -> None:
+        card(SENDING)
+        card(RUNNING)
+        time.sleep(0.1)  # noqa: ASYNC251 (that is the point)
+        card(last)
+
+    before = len(frontend.sent)
+    loop.run(held_up())
+    offline.until(lambda: card._drawn == {name: of(last) for name, of in widget._PARTS.items()})
+    first, *after = (at for at, _ in frontend.sent[before + 4 :])  # four parts, all at once at first
+    assert min(later - at for at, later in pairwise([first, *after])) >= 0.05
+
+
 def test_many_cards_share_what_may_be_sent(frontend: Frontend, monkeypatch: pytest.MonkeyPatch) -> None:
     """The more cards are live, the longer each waits; one that has ended counts no more."""
     monkeypatch.setattr("groq_magic.card.widget._EVERY_S", 0)

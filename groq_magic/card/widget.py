@@ -94,10 +94,12 @@ class Card:
                 self._draw_soon()
 
     def _draw_soon(self) -> None:
+        if self._next is not None:
+            return
         wait = self._sent_at + max(_EVERY_S, _SHARE_S * len(_live)) - time.monotonic()
         if wait <= 0:
             self._in_context(self._draw)
-        elif self._next is None:
+        else:
             self._next = asyncio.get_running_loop().call_later(wait, self._in_turn)
 
     def _in_turn(self) -> None:
