@@ -129,6 +129,7 @@ class Run:
             self._ledger.update_job(self.job_id, stopped=None)
             for shard in resting:
                 await self._carry(shard.number)  # what is here is read with any key, and with none
+            self.view.no_pace()
             self._api, self._poller = self._connect()
         self.view.changed()
         if any(jobs.next_step(shard) in ("upload", "create", "ask") for shard in shards):
@@ -394,10 +395,14 @@ class Run:
             while not self._leaving:
                 last, has = lender.finished.done(), (len(lender.settled), len(lender.waiting))
                 if last or has != had:  # each time it looks at every row
-                    had = has
+                    first, had = had == (-1, -1), has
                     await asyncio.to_thread(self.rows.borrow, lent)
+                    if first:
+                        self.view.no_pace()
                 if last or (self._cancelling and not lent.retry):
                     break
+                if place < len(self.lenders):
+                    self.view.checked_at = self.lenders[place].view.checked_at or self.view.checked_at
                 self.view.changed()
                 woken = asyncio.create_task(self._woken.wait())
                 either: list[asyncio.Future[Any]] = [ended, woken]
@@ -551,7 +556,12 @@ class Run:
         _heard.set(self._signals)
 
     async def check_now(self) -> None:
-        """Does at once what was to be done later: asks again, tries again."""
+        """Does at once what was to be done later: asks again, tries again; of those, too, who ask for us."""
+        await self._hurry()
+        for lender in self.lenders:
+            await lender.check_now()
+
+    async def _hurry(self) -> None:
         self._signals += 1
         woken, self._woken = self._woken, asyncio.Event()
         woken.set()
@@ -564,13 +574,13 @@ class Run:
         if not self.rows.done and not self._cancelling:
             self._ledger.update_job(self.job_id, cancel_requested_at=time.time())
             self.view.changed()
-            await self.check_now()
+            await self._hurry()
 
     async def leave(self) -> None:
         """Stops watching, at the end of the step under way. The batches run on; the ledger knows them."""
         self._leaving = True
         self.view.forget_watchers()
-        await self.check_now()
+        await self._hurry()
 
     @property
     def _job(self) -> jobs.Job:

@@ -37,6 +37,7 @@ class View:
         self._history: list[tuple[float, int]] = []
         self._first_prompt = ""
         self._reckoning = Reckoning(ledger)
+        self._failed: set[int] = set()  # observers that could not draw something
         self._spent: tuple[object, dict[str, Any]] = None, {}
         self._first: tuple[int, tuple[tuple[int, str, str], ...]] = 0, ()
 
@@ -77,10 +78,10 @@ class View:
         try:
             observer(snapshot)
         except Exception:
-            # A card that cannot be drawn must not stop the batch.
-            log.warning("groq_magic: a card could not be drawn any more", exc_info=True)
-            if observer in self._observers:
-                self._observers.remove(observer)
+            # A card that cannot be drawn must not stop the batch, nor keep its end from being seen.
+            level = logging.DEBUG if id(observer) in self._failed else logging.WARNING
+            log.log(level, "groq_magic: a card could not be drawn", exc_info=True)
+            self._failed.add(id(observer))
 
     def trouble(self, exc: BaseException | None) -> None:
         """Notes that something did not work and is tried again."""
@@ -88,6 +89,10 @@ class View:
         said = exc.message if isinstance(exc, GroqMagicError) else f"{exc!r}"
         self._trouble = (display.shortened(said, 300), since)
         self.changed()
+
+    def no_pace(self) -> None:
+        """What came until now was read here, and says nothing of how quickly the rest will come."""
+        self._history = []
 
     def no_trouble(self) -> None:
         """Notes that things work (again); seen with the next change."""
@@ -108,7 +113,9 @@ class View:
         done = phase in ("done", "not_sent")
         served, served_failed = self._served(shards)
         ends = [shard.ended_at for shard in shards if shard.ended_at]
-        expiries = [shard.expires_at for shard in shards if shard.expires_at]
+        under_way = [shard for shard in (*shards, *asked_for) if shard.state == "created"]
+        expiries = [shard.expires_at for shard in under_way if shard.expires_at]
+        files = [shard for shard in shards if _letter(shard)]
         pending = rows.status.find(PENDING)
         readable = len(rows) if pending < 0 else pending
         return Snapshot(
@@ -120,8 +127,8 @@ class View:
             prompts=job.prompts,
             phase=phase,
             status=self._status(shards, phase),
-            shards=len(shards),
-            shards_sent=sum(shard.batch_id is not None for shard in shards),
+            shards=len(files),
+            shards_sent=sum(shard.batch_id is not None for shard in files),
             counts={status: n for status, n in rows.counts().items() if n},
             served=served,
             served_failed=served_failed,
@@ -133,7 +140,7 @@ class View:
             window="completion" if job.window == jobs.NOW else job.window,
             direct=any(shard.direct for shard in shards) or any(each.state == "direct" for each in asked_for),
             pace=self._pace() if phase == "sending" else "",
-            cancelling=job.cancel_requested_at is not None,
+            cancelling=self._is_cancelled(job),
             trouble=None if done else self._trouble_text(),
             stopped=rows.not_sent or job.stopped,
             not_resent=rows.not_resent,
@@ -157,7 +164,7 @@ class View:
             again_done=sum(shard.completed + shard.failed for shard in self._awaited(retried=True)),
             history=tuple(self._history),
             readable=readable,
-            files="".join(map(_letter, shards)),
+            files="".join(map(_letter, files)),
             more_tokens=self._more_tokens() if phase == "done" else 0,
             **(self._cost() if done else self._expected(job, shards)),
         )
@@ -228,6 +235,12 @@ class View:
         job_ids = [lent.lender.job_id for lent in waiting if lent.retry or not retried]
         return [shard for job_id in job_ids for shard in self._ledger.shards(job_id)]
 
+    def _is_cancelled(self, job: Job) -> bool:
+        """Whether what is under way now was asked to end: the job, or the retries of its rows."""
+        waiting = [self._rows.lent[place] for place in sorted(self._rows.waiting)]
+        retries = [self._ledger.job(lent.lender.job_id) for lent in waiting if lent.retry]
+        return any(each.cancel_requested_at is not None for each in retries or [job])
+
     def _trouble_text(self) -> str | None:
         if self._trouble is None:
             return None
@@ -263,7 +276,8 @@ class View:
         except (OSError, ValueError):
             return 0
         most = body.get("max_completion_tokens") or body.get("max_tokens")
-        return 2 * most if isinstance(most, int) else 0
+        # A retry may have been allowed more than the request that stands here.
+        return 2 * max(most, self._rows.completion_tokens[row]) if isinstance(most, int) else 0
 
     def _read_first_answers(self, readable: int) -> tuple[tuple[int, str, str], ...]:
         found = []
@@ -272,12 +286,12 @@ class View:
                 break
             try:
                 reply, request = self._rows.reply(row), self._rows.request(row)
-            except (OSError, ValueError):
+                if reply is not None and reply.error is None:
+                    asked = display.prompt_line(display.prompt_of(request))
+                    said = display.in_words(self._rows.schema, reply.text or "", self._rows.answered(row))
+                    found.append((row, asked, display.shortened(said, 200)))
+            except (OSError, ValueError):  # the files are gone, or it is just being held against its schema
                 break
-            if reply is not None and reply.error is None:
-                asked = display.prompt_line(display.prompt_of(request))
-                said = display.in_words(self._rows.schema, reply.text or "", self._rows.answered(row))
-                found.append((row, asked, display.shortened(said, 200)))
         return tuple(found)
 
     def how_far(self, name: str) -> str:
@@ -291,7 +305,7 @@ class View:
 
 def _letter(shard: Shard) -> str:
     """What a card's map says of a file: see `Snapshot.files`."""
-    if shard.state in ("withdrawn", "direct", "saved"):
+    if shard.direct or shard.state in ("withdrawn", "saved"):
         return ""  # no file of its own goes
     if shard.state in ("collected", "ended"):
         return "d" if shard.completed or shard.status == "completed" else "x"

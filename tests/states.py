@@ -169,7 +169,7 @@ STATES: list[tuple[str, Snapshot, list[str]]] = [
             "2 × json_validate_failed Failed to validate JSON. The first: answers[7].",
             "To ask again: %groq retry answers",
             "1 × no_reply The batch completed without a reply to this prompt. The first: answers[12].",
-            "Running the cell again sends it, and nothing else.",
+            "Running the cell again asks for it again; what is answered stays.",
             "2 cut off at max tokens; what came is kept.",
             "For the whole: %groq retry answers --max-tokens 400",
         ],
@@ -308,6 +308,37 @@ STATES: list[tuple[str, Snapshot, list[str]]] = [
         ["answers was another batch until now; that one goes on and is charged."],
     ),
     (
+        "skipped rows",
+        replace(DONE, counts={"ok": 990, "skipped": 10}),
+        ["All 990 answered.", "990 of 990", "990 answered 10 skipped"],
+    ),
+    (
+        "equal prompts share an answer",
+        replace(RUNNING, shared=200),
+        ["200 share the answer of an equal one."],
+    ),
+    (
+        "unsure, and nothing is to be typed about it",
+        replace(
+            DONE,
+            status="unsure",
+            counts={"missing": 1_000},
+            first_answers=(),
+            problems=(Problem("unsure", "No reply came.", 1_000, 0, "missing"),),
+        ),
+        ["1,000 × unsure No reply came. The first: answers[0]. all of them: answers.to_pandas()"],
+    ),
+    (
+        "all are readable while a retry runs",
+        replace(RUNNING, counts={"ok": 990, "failed": 10}, served=0, readable=1_000, again=10),
+        ["10 are asked again"],
+    ),
+    (
+        "a time that no calendar has",
+        replace(RUNNING, expires_at=1e18),
+        ["expires ?"],
+    ),
+    (
         "expired, and what to do",
         replace(
             DONE,
@@ -315,7 +346,10 @@ STATES: list[tuple[str, Snapshot, list[str]]] = [
             counts={"ok": 600, "expired": 400},
             problems=(Problem("batch_expired", "The batch expired first.", 400, 600, "expired"),),
         ),
-        ["Running the cell again sends these 400, and nothing else. A longer window: --window 7d."],
+        [
+            "Running the cell again asks for these 400 again; what is answered stays. A longer window: "
+            "--window 7d."
+        ],
     ),
     (
         "cancelled",

@@ -20,8 +20,10 @@ from comm.base_comm import BaseComm
 from IPython.core.displaypub import CapturingDisplayPublisher
 
 from groq_magic import client, ledger, loop
+from groq_magic import job as jobs
 from groq_magic.card import picture, widget, words
 from groq_magic.card.widget import Card
+from groq_magic.job import Snapshot
 from tests import offline
 from tests.gallery import hand, idle_card
 from tests.states import AT, DONE, RUNNING, SENDING
@@ -216,7 +218,7 @@ def test_a_page_that_missed_the_end_finds_it_in_the_widget(frontend: Frontend) -
     closed = frontend.closed()
     assert not {card._box.model_id, kept.model_id} & {*closed}
     assert len(closed) == len(set(closed))
-    assert all(part.comm is None for part in (card._left, card._right, card._buttons, card._style))
+    assert all(part.comm is None for part in (card._check, card._right, card._yes, card._buttons))
 
 
 def test_who_waited_is_shown_the_end_again(frontend: Frontend) -> None:
@@ -266,10 +268,16 @@ def buttons(card: Card) -> list[str]:
     return [each.description for each in card._buttons.children if isinstance(each, ipywidgets.Button)]
 
 
+def button(card: Card, word: str) -> ipywidgets.Button:
+    """The button that says this now."""
+    (found,) = (each for each in card._buttons.children if getattr(each, "description", "") == word)
+    return found
+
+
 def press(card: Card, *words: str) -> None:
     """Presses buttons, one right after the other; returns when what they do was begun on the loop."""
     for word in words:
-        (card._left if card._left.description == word else card._right).click()
+        button(card, word).click()
     loop.run(asyncio.sleep(0))
 
 
@@ -296,8 +304,8 @@ def test_cancel_asks_once_and_then_cancels(batch: Card, patient: None) -> None:
 
 def test_a_double_click_asks_and_answers_nothing(batch: Card) -> None:
     """A second click right after the first, on either button, is not taken for an answer to the question."""
-    for second in (batch._right, batch._left):
-        batch._right.click()
+    for second in (button(batch, "Cancel…"), button(batch, "Check now")):
+        button(batch, "Cancel…").click()
         second.click()
         loop.run(asyncio.sleep(0))
         assert buttons(batch) == ["Yes, cancel it", "Keep it"]
@@ -305,6 +313,53 @@ def test_a_double_click_asks_and_answers_nothing(batch: Card) -> None:
         batch._clicked_at = 0.0
         press(batch, "Keep it")
         batch._clicked_at = 0.0
+
+
+def test_a_click_that_waited_is_not_taken_for_an_answer(batch: Card, patient: None) -> None:
+    """What was clicked before the question could be seen never answers it with Yes, however late."""
+    cancel, check = button(batch, "Cancel…"), button(batch, "Check now")
+    for late in (check, cancel, check):
+        cancel.click()
+        loop.run(asyncio.sleep(0))
+        late.click()
+        loop.run(asyncio.sleep(0))
+        assert not cancelled()
+
+
+def test_a_retry_of_a_cancelled_batch_can_be_cancelled(
+    frontend: Frontend, tmp_path: Path, patient: None
+) -> None:
+    """The card of a retry offers its buttons, whatever became of the batch before."""
+    with offline.home(tmp_path):
+        answers = offline.ask([f"Wait for me {n}" for n in range(3)], pace_s=3)
+        answers.cancel()
+        assert set(answers.wait(30).counts) == {"cancelled"}
+        assert answers.retry() is answers
+        card = Card(answers)
+        client.watch(answers, card)
+        assert buttons(card) == ["Check now", "Cancel…"]
+        press(card, "Cancel…")
+        press(card, "Yes, cancel it")
+        offline.until(lambda: client.look(answers).cancelling)
+        assert buttons(card) == []
+
+
+def test_what_cannot_be_drawn_does_not_hide_the_end(
+    frontend: Frontend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A part that breaks while the batch runs stays as it was, and the end is drawn all the same."""
+
+    def broken(snapshot: Snapshot) -> str:
+        raise RuntimeError("no such colour")
+
+    monkeypatch.setitem(widget._PARTS, "main", broken)
+    with offline.home(tmp_path):
+        answers = offline.ask(["[[echo]]there"], pace_s=0.2)
+        card = Card(answers)
+        client.watch(answers, card)
+        answers.wait(30)
+        offline.until(lambda: card._closed)
+        assert "Answered." in frontend.displays[-2]["data"]["text/html"]
 
 
 def test_a_batch_that_is_cancelled_elsewhere_offers_no_cancel(batch: Card) -> None:
@@ -316,7 +371,13 @@ def test_a_batch_that_is_cancelled_elsewhere_offers_no_cancel(batch: Card) -> No
         offline.until(lambda card=card: not buttons(card) or card._closed)  # type: ignore[misc]
 
 
-def test_check_now_says_that_it_was_heard(batch: Card, patient: None) -> None:
+@pytest.fixture
+def seldom(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By itself nothing is asked for a minute."""
+    monkeypatch.setattr(jobs, "ask_again_s", lambda age_s: 60.0)
+
+
+def test_check_now_says_that_it_was_heard(seldom: None, batch: Card, patient: None) -> None:
     """The hint says that Groq is being asked, and when the reply has come, of what time it is."""
     offline.until(lambda: batch._answers.batch_ids)
     press(batch, "Check now")
@@ -324,9 +385,19 @@ def test_check_now_says_that_it_was_heard(batch: Card, patient: None) -> None:
     assert buttons(batch) == ["Check now", "Cancel…"]
 
 
+def test_check_now_asks_for_those_who_ask_for_us(seldom: None, batch: Card, patient: None) -> None:
+    """Where another batch brings all the answers, that one is asked about."""
+    offline.until(lambda: batch._answers.batch_ids)
+    other = offline.ask(["Wait for me"], pace_s=3_600, name="other", unique=True)
+    card = Card(other)
+    client.watch(other, card)
+    press(card, "Check now")
+    offline.until(lambda: "Asked at" in card._parts["hint"].value)
+
+
 def test_clicks_from_many_threads_act_once(batch: Card) -> None:
     """A callback may be run on any thread, by a subshell for instance: the loop does what it says, once."""
-    threads = [threading.Thread(target=batch._right.click) for _ in range(20)]
+    threads = [threading.Thread(target=button(batch, "Cancel…").click) for _ in range(20)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -335,7 +406,7 @@ def test_clicks_from_many_threads_act_once(batch: Card) -> None:
     assert buttons(batch) == ["Yes, cancel it", "Keep it"]
 
 
-def test_check_now_asks_at_once(frontend: Frontend, tmp_path: Path, patient: None) -> None:
+def test_check_now_asks_at_once(seldom: None, frontend: Frontend, tmp_path: Path, patient: None) -> None:
     """`Check now` has the batch asked about at once, so that its end is seen without waiting for the turn."""
     with offline.home(tmp_path):
         answers = offline.ask(["[[echo]]there"], pace_s=0)

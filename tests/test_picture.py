@@ -130,9 +130,9 @@ def test_the_bar_has_a_value_and_a_name(snapshot: Snapshot, says: list[str]) -> 
         assert bars == []  # there is nothing to show
         return
     bar = bars[0]  # the others are of labels
-    assert 0 <= int(bar["value"]) <= int(bar["max"]) == snapshot.prompts
+    assert 0 <= int(bar["value"]) <= int(bar["max"]) == snapshot.prompts - snapshot.skipped
     assert bar["aria-label"] == f"{words.title(snapshot)}: prompts done"
-    assert f" of {snapshot.prompts:,}" in markup.read(card_of(snapshot)).text
+    assert f" of {snapshot.prompts - snapshot.skipped:,}" in markup.read(card_of(snapshot)).text
 
 
 def test_a_service_that_counts_too_many_does_not_burst_the_bar() -> None:
@@ -264,7 +264,7 @@ def test_the_card_as_text() -> None:
         "2 × json_validate_failed: Failed to validate JSON. (the first: `answers[7]`)",
         "    To ask again: `%groq retry answers`",
         "1 × no_reply: The batch completed without a reply to this prompt. (the first: `answers[12]`)",
-        "    Running the cell again sends it, and nothing else.",
+        "    Running the cell again asks for it again; what is answered stays.",
         "0  Name a colour.  →  Red.",
         "2  Name a fruit.  →  A pear.",
     ]

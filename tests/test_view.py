@@ -13,7 +13,7 @@ from groq_magic.card import forecast
 from groq_magic.card.line import TerminalLine
 from groq_magic.view import View
 from tests import offline
-from tests.line import UPLOAD, Gate, Line, Seen, echoes, last, line, pauses, submit
+from tests.line import EARLIER, POLL, UPLOAD, Gate, Line, Seen, echoes, last, line, pauses, submit
 from tests.states import RUNNING
 
 __all__ = ["line", "pauses"]  # fixtures
@@ -85,6 +85,33 @@ def test_a_forecast_lies_between_the_pace_of_the_whole_and_of_late() -> None:
     )
     near, far = forecast.between(history, 30, 90.0) or (0, 0)
     assert (near, far) == (pytest.approx(90 + 30 / (50 / 90)), pytest.approx(90 + 30 / (10 / 50)))
+
+
+def test_a_clock_that_was_set_back_forecasts_nothing() -> None:
+    """Where time does not go forward there is no pace."""
+    steps = [(10.0 * n, n) for n in range(8)]
+    assert forecast.between(steps, 7, 60.0) is None
+    assert forecast.between([*steps, (5.0, 9)], 7, 80.0) is None
+
+
+def test_what_was_read_here_says_nothing_of_the_pace(line: Line) -> None:
+    """Answers that an earlier batch brings at once do not count as the speed of this one."""
+    submit(*echoes(4), name="before").wait(30)
+    line.on(POLL, *[EARLIER] * 10_000)
+    answers = submit(*echoes(8))
+    Seen(answers).until(lambda now: now.phase == "at_groq" and now.checked_at is not None)
+    assert client.look(answers).history[0][1] == 4
+
+
+def test_only_what_is_under_way_expires(line: Line) -> None:
+    """A file that has come back expires no more, whatever its window was."""
+    gate = Gate()
+    line.on(UPLOAD, None, gate)
+    answers = submit(*echoes(4), shard_rows=2)
+    Seen(answers).until(lambda now: now.readable == 2)
+    assert client.look(answers).expires_at is None
+    gate.opened.set()
+    answers.wait(30)
 
 
 def test_a_silence_moves_the_far_end() -> None:

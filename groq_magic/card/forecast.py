@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 _MOVES = 3  # fewer steps forward than these tell nothing
 _LATELY = 5  # the steps that stand for the present pace
@@ -17,11 +18,12 @@ def between(history: Sequence[tuple[float, int]], left: int, now: float) -> tupl
     moves = len(history) - 1
     if moves < _MOVES or left <= 0:
         return None
+    if now < history[-1][0] or any(later[0] <= at[0] for at, later in pairwise(history)):
+        return None  # the clock was set back
     # What was done before anything was seen to move says nothing about the pace.
     (begun, first), (last, done) = history[0], history[-1]
     start, before = history[-min(_LATELY, moves) - 1]
-    whole = (done - first) / max(last - begun, 1e-9)
-    lately = (done - before) / max(max(now, last) - start, 1e-9)
+    whole, lately = (done - first) / (last - begun), (done - before) / (now - start)
     if whole <= 0 or lately <= 0:
         return None
     return now + left / max(whole, lately), now + left / min(whole, lately)

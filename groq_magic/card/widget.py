@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import logging
 import threading
 import time
 import weakref
@@ -27,6 +28,8 @@ from groq_magic.answers import Answers
 from groq_magic.card import picture, words
 from groq_magic.card.style import STYLE
 from groq_magic.job import Snapshot
+
+log = logging.getLogger("groq_magic")
 
 _EVERY_S = 0.5  # between two messages of a card: at most two a second
 _SHARE_S = 0.02  # and no more than fifty a second of all cards together
@@ -62,16 +65,18 @@ class Card:
         self._asking_since: float | None = None  # Check now was clicked, and nothing was heard yet
         self._clicked_at = 0.0
         self._parts = {name: ipywidgets.HTML() for name in ("main", "spoken", "found", "details")}
-        self._parts["hint"] = ipywidgets.HTML(_small(_HINT))
+        self._parts["hint"] = ipywidgets.HTML(_hint(_HINT))
         self._parts["hint"].add_class("gm-hint")
-        # Two buttons that change their words, so that the focus stays: on "Keep it" after "Cancel…".
-        self._left, self._right = (
+        # "Cancel…" becomes "Keep it", where the focus stays. "Yes" is a button of its own: a click on another
+        # that waited for a cell to end must not be taken for it.
+        self._check, self._right, self._yes = (
             ipywidgets.Button(description=what, tooltip=_TOLD[what], layout={"width": "auto"})
-            for what in (_CHECK, _CANCEL)
+            for what in (_CHECK, _CANCEL, _YES)
         )
-        self._left.on_click(self._clicked)
-        self._right.on_click(self._clicked)
-        self._buttons = ipywidgets.HBox([self._left, self._right, self._parts["hint"]])
+        for button in (self._check, self._right, self._yes):
+            button.on_click(self._clicked)
+        self._offered = "offer"  # then "sure", whether it is meant; "over", where nothing is left to be done
+        self._buttons = ipywidgets.HBox([self._check, self._right, self._parts["hint"]])
         shown = [self._parts[name] for name in ("main", "found", "details", "spoken")]
         shown.insert(1, self._buttons)
         self._style = ipywidgets.HTML(STYLE)  # by itself, so that it is sent once
@@ -128,7 +133,7 @@ class Card:
 
     def _send(self, name: str, html: str, s: Snapshot) -> None:
         if name == "receipt":
-            self._receipt.update({"text/html": html, "text/plain": words.text(s)}, raw=True)
+            self._receipt.update({"text/html": html, "text/plain": words.line(s)}, raw=True)
         else:
             self._parts[name].value = html
 
@@ -141,17 +146,18 @@ class Card:
             if not self._closed:
                 self._closed = True
                 _live.discard(self)
+                self._parts["spoken"].value = picture.announcement(snapshot)
                 kept = self._parts["main"]
                 kept.value = html
                 self._box.remove_class("gm-card")
                 self._box.children = (kept,)
                 rest = [part for part in self._parts.values() if part is not kept]
-                for part in (self._style, self._left, self._right, self._buttons, *rest):
+                for part in (self._style, self._check, self._right, self._yes, self._buttons, *rest):
                     part.close()
 
     def leave(self) -> None:
         """Draws no more, and says so."""
-        self._show("", "", "No longer watched: %groq attach takes it up again.")
+        self._show("over", "No longer watched: %groq attach takes it up again.")
         with self._lock:
             self._closed = True
             _live.discard(self)
@@ -174,32 +180,31 @@ class Card:
 
     # --- buttons --------------------------------------------------------------------------------------
 
-    def _offer(self, said: str = _HINT) -> None:
-        self._show(_CHECK, _CANCEL, said)
-
-    def _show(self, left: str, right: str, said: str) -> None:
-        """What the two buttons are now, and what stands beside them."""
+    def _show(self, offered: str, said: str) -> None:
+        """Which buttons there are now, and what stands beside them."""
         with self._lock:
             if self._closed:
                 return
-            for button, what in ((self._left, left), (self._right, right)):
-                button.description, button.tooltip = what, _TOLD.get(what, "")
-            self._parts["hint"].value = _small(said)
-            if not left:
-                self._buttons.children = (self._parts["hint"],)
+            buttons = {"offer": (self._check, self._right), "sure": (self._yes, self._right), "over": ()}
+            self._parts["hint"].value = _hint(said)
+            if offered != self._offered:
+                self._offered = offered
+                right = _KEEP if offered == "sure" else _CANCEL
+                self._right.description, self._right.tooltip = right, _TOLD[right]
+                self._buttons.children = (*buttons[offered], self._parts["hint"])
 
     def _hear(self, s: Snapshot) -> None:
         """Says what came of a click, here or on another card of this batch."""
         if s.cancelling:
-            if self._left.description:
-                self._show("", "", _CANCELLING)
-        elif self._asking_since is not None and self._left.description == _CHECK:
+            if self._offered != "over":
+                self._show("over", _CANCELLING)
+        elif self._asking_since is not None and self._offered == "offer":
             if (s.checked_at or 0) >= self._asking_since:
                 at = time.strftime("%H:%M:%S", time.localtime(s.checked_at))
                 self._asking_since = None
-                self._offer(f"Asked at {at}. {_HINT}")
+                self._show("offer", f"Asked at {at}. {_HINT}")
             elif s.trouble:
-                self._offer(f"Asked; no answer yet. {_HINT}")
+                self._show("offer", f"Asked; no answer yet. {_HINT}")
 
     def _clicked(self, button: ipywidgets.Button) -> None:
         """Hands a click, on whatever thread it came, to the loop."""
@@ -212,26 +217,32 @@ class Card:
         if self._closed or time.monotonic() - self._clicked_at < _TWICE_S:
             return
         self._clicked_at = time.monotonic()
-        self._in_context(lambda: self._do(button.description))
+        try:
+            self._in_context(lambda: self._do(button))
+        except Exception as exc:
+            log.warning("groq_magic: a button could not do what it says", exc_info=True)
+            said = f"That did not work: {escape(str(exc))}"
+            self._in_context(lambda: self._show("offer", said))
 
-    def _do(self, what: str) -> None:
-        if what == _CHECK:
+    def _do(self, button: ipywidgets.Button) -> None:
+        if button is self._check:
             self._asking_since = time.time()
-            self._show(_CHECK, _CANCEL, f"Asking now. {_HINT}")
+            if self._offered == "offer":
+                self._show("offer", f"Asking now. {_HINT}")
             client.check_now(self._answers)
-        elif what == _CANCEL:
-            others = escape(self._answers.verbs.shared() or "")
-            self._show(_YES, _KEEP, f"{_ASK} <b>{others}</b>" if others else _ASK)
-        elif what == _KEEP:
-            self._offer()
-        elif what == _YES:
-            self._show("", "", _CANCELLING)
+        elif button is self._yes and self._offered == "sure":
+            self._show("over", _CANCELLING)
             client.cancel(self._answers)
+        elif button is self._right and self._offered == "sure":
+            self._show("offer", _HINT)
+        elif button is self._right and self._offered == "offer":
+            others = escape(self._answers.verbs.shared() or "")
+            self._show("sure", f"{_ASK} <b>{others}</b>" if others else _ASK)
 
 
 def leave() -> None:
     """Ends the drawing of all cards, as nobody watches their batches any more. From any thread."""
-    for card in [*_live]:
+    for card in _live.copy():
         card.leave()
 
 
@@ -244,7 +255,7 @@ _PARTS: dict[str, Callable[[Snapshot], str]] = {
 }
 
 
-def _small(said: str) -> str:
+def _hint(said: str) -> str:
     return f'<span class="gm gm-soft" style="font-size:12px">{said}</span>'
 
 

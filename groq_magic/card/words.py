@@ -11,6 +11,7 @@ from groq_magic.job import NAMELESS, Problem, Snapshot
 from groq_magic.prices import money
 
 PROBLEMS_SHOWN = 5
+_NAME_SHOWN = 48
 _DIRECT = "On-demand price, twice the batch price."
 _TOO_EARLY = ", too early to say until when"
 _OTHERS = ("cut", "expired", "cancelled", "missing", "skipped")
@@ -38,7 +39,7 @@ def text(s: Snapshot) -> str:
 def line(s: Snapshot) -> str:
     """The card on one line."""
     parts = [title(s), prompts(s), s.badge, word(s)]
-    if not s.done or s.phase == "done":
+    if s.phase != "not_sent":
         parts += [f"{n:,} {what}" for what, n in counts(s)]
         parts += [left(s).removesuffix(_TOO_EARLY)] if s.left else []
     if s.trouble:
@@ -51,7 +52,7 @@ def line(s: Snapshot) -> str:
 
 def title(s: Snapshot) -> str:
     """What it is called: its variable, or the id of a batch that has none."""
-    return f"batch {s.job_id}" if s.name == NAMELESS else display.shortened(s.name, 48)
+    return f"batch {s.job_id}" if s.name == NAMELESS else display.shortened(s.name, _NAME_SHOWN)
 
 
 def prompts(s: Snapshot) -> str:
@@ -61,7 +62,7 @@ def prompts(s: Snapshot) -> str:
 
 def word(s: Snapshot) -> str:
     """The status, as Groq calls it."""
-    said = s.status.replace("_", " ")
+    said = display.shortened(s.status.replace("_", " "), 80)
     return f"{said}, cancelling" if s.cancelling and not s.done and said != "cancelling" else said
 
 
@@ -88,8 +89,7 @@ def sentences(s: Snapshot) -> tuple[str, str]:
     if s.phase == "collecting":
         return "Collecting the answers.", reused.strip()
     asked = s.prompts - s.skipped
-    all_of_them = "All" if asked > 1 else "The one"
-    large = f"{all_of_them} {asked:,} answered." if asked > 1 else "Answered."
+    large = f"All {asked:,} answered." if asked > 1 else "Answered." if asked else "Nothing was asked."
     if s.answered < asked:
         large = f"{s.answered:,} of {asked:,} answered."
     return large, " ".join(filter(None, (s.meaning, _DIRECT * s.direct, reused.strip())))
@@ -168,7 +168,7 @@ def times(s: Snapshot) -> str:
     begun = when(s.created_at)
     if not s.done:
         expires = f" · expires {when(s.expires_at)}" if s.expires_at else ""
-        checked = time.strftime(" · checked %H:%M", time.localtime(s.checked_at)) if s.checked_at else ""
+        checked = f" · checked {_local(s.checked_at, '%H:%M')}" if s.checked_at else ""
         return f"begun {begun}{expires}{checked}"
     ended = when(s.ended_at) if s.ended_at else ""
     if ended[:-5] == begun[:-5]:  # the same day
@@ -178,17 +178,25 @@ def times(s: Snapshot) -> str:
 
 def when(at: float) -> str:
     """Day and time, as in 3 Nov 14:05; local time."""
-    return time.strftime("%d %b %H:%M", time.localtime(at)).lstrip("0")
+    return _local(at, "%d %b %H:%M").lstrip("0")
 
 
 def day(at: float) -> str:
     """The day, as in 3 Nov; local time."""
-    return time.strftime("%d %b", time.localtime(at)).lstrip("0")
+    return _local(at, "%d %b").lstrip("0")
 
 
 def _clock(at: float, now: float) -> str:
     """The time alone where it is within a day."""
-    return time.strftime("%H:%M", time.localtime(at)) if at - now < 86_400 / 2 else when(at)
+    return _local(at, "%H:%M") if at - now < 86_400 / 2 else when(at)
+
+
+def _local(at: float, form: str) -> str:
+    """A moment in local time; "?" for one that no calendar has."""
+    try:
+        return time.strftime(form, time.localtime(at))
+    except (OSError, OverflowError, ValueError):
+        return "?"
 
 
 # --- money ----------------------------------------------------------------------------------------------
@@ -237,10 +245,10 @@ def _of_it_now(s: Snapshot) -> str:
 
 def early(s: Snapshot) -> str:
     """What can be read already, while the rest is under way."""
-    if s.done or not s.readable:
+    if s.done or not s.first_answers or s.readable >= s.prompts:
         return ""
     them = f"The first {s.readable:,} are" if s.readable > 1 else "The first is"
-    which = "" if s.name == NAMELESS else f": `{title(s)}[:{s.readable}]`"
+    which = f": `{s.name}[:{s.readable}]`" if _short(s) else ""
     return f"{them} here already{which}"
 
 
@@ -248,12 +256,12 @@ def after(s: Snapshot) -> str:
     """What to type at the end for all of it."""
     if s.phase == "not_sent":
         return "run this cell again when that is mended"
-    return "all of them: `.to_pandas()`" if s.name == NAMELESS else f"all of them: `{title(s)}.to_pandas()`"
+    return "all of them: `.to_pandas()`" if s.name == NAMELESS else f"all of them: `{s.name}.to_pandas()`"
 
 
 def noted(s: Snapshot) -> tuple[str, ...]:
     """What the user may not expect."""
-    return (*s.notes, *([s.few_tokens] if s.few_tokens else []))
+    return tuple(display.shortened(each, 400) for each in (*s.notes, s.few_tokens) if each)
 
 
 def problems(s: Snapshot) -> tuple[Problem, ...]:
@@ -271,16 +279,18 @@ def more_problems(s: Snapshot) -> str:
 
 def the_first(s: Snapshot, p: Problem) -> str:
     """Where the first of these failures is to be looked at."""
-    return f"the first: row {p.row}" if s.name == NAMELESS else f"the first: `{title(s)}[{p.row}]`"
+    return f"the first: `{s.name}[{p.row}]`" if _short(s) else f"the first: row {p.row}"
 
 
 def remedy(s: Snapshot, p: Problem) -> str:
     """What to type about failures of one kind; "" where there is nothing to be done."""
     if not s.done:
         return ""
-    if p.status in ("expired", "missing"):
+    if p.code == "unsure":
+        return ""  # what is known of it stands above
+    if p.status in ("expired", "missing") and s.name != NAMELESS:
         longer = " A longer window: `--window 7d`." if p.status == "expired" and s.window == "24h" else ""
-        return f"Running the cell again sends {_them(p.count)}, and nothing else.{longer}"
+        return f"Running the cell again asks for {_them(p.count)} again; what is answered stays.{longer}"
     model = " --model …" if p.code.startswith("model_") else ""
     return f"To ask again: {_retry(s, model)}"
 
@@ -297,7 +307,12 @@ def cut_off(s: Snapshot) -> str:
 def _retry(s: Snapshot, options: str) -> str:
     if s.name == NAMELESS:
         return f"`%groq attach {s.job_id} NAME`, then `%groq retry NAME{options}`"
-    return f"`%groq retry {title(s)}{options}`"
+    return f"`%groq retry {s.name}{options}`"
+
+
+def _short(s: Snapshot) -> bool:
+    """Whether it has a name that is fit to be said again and again."""
+    return s.name != NAMELESS and len(s.name) <= _NAME_SHOWN
 
 
 def _them(count: int) -> str:
