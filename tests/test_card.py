@@ -263,15 +263,20 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("groq_magic.card.widget._TWICE_S", 0)
 
 
-def buttons(card: Card) -> list[str]:
+def offered(card: Card) -> dict[str, ipywidgets.Button]:
     """The buttons that are offered now, by their words."""
-    return [each.description for each in card._buttons.children if isinstance(each, ipywidgets.Button)]
+    shown = [each for each in card._buttons.children if isinstance(each, ipywidgets.Button)]
+    return {each.description: each for each in shown if each.layout.display != "none"}
+
+
+def buttons(card: Card) -> list[str]:
+    """What they say."""
+    return list(offered(card))
 
 
 def button(card: Card, word: str) -> ipywidgets.Button:
     """The button that says this now."""
-    (found,) = (each for each in card._buttons.children if getattr(each, "description", "") == word)
-    return found
+    return offered(card)[word]
 
 
 def press(card: Card, *words: str) -> None:

@@ -76,7 +76,8 @@ class Card:
         for button in (self._check, self._right, self._yes):
             button.on_click(self._clicked)
         self._offered = "offer"  # then "sure", whether it is meant; "over", where nothing is left to be done
-        self._buttons = ipywidgets.HBox([self._check, self._right, self._parts["hint"]])
+        self._yes.layout.display = "none"
+        self._buttons = ipywidgets.HBox([self._yes, self._check, self._right, self._parts["hint"]])
         shown = [self._parts[name] for name in ("main", "found", "details", "spoken")]
         shown.insert(1, self._buttons)
         self._style = ipywidgets.HTML(STYLE)  # by itself, so that it is sent once
@@ -185,13 +186,15 @@ class Card:
         with self._lock:
             if self._closed:
                 return
-            buttons = {"offer": (self._check, self._right), "sure": (self._yes, self._right), "over": ()}
             self._parts["hint"].value = _hint(said)
             if offered != self._offered:
                 self._offered = offered
                 right = _KEEP if offered == "sure" else _CANCEL
                 self._right.description, self._right.tooltip = right, _TOLD[right]
-                self._buttons.children = (*buttons[offered], self._parts["hint"])
+                # Hidden, not taken away: what is drawn anew loses the focus.
+                self._check.layout.display = None if offered == "offer" else "none"
+                self._yes.layout.display = None if offered == "sure" else "none"
+                self._right.layout.display = "none" if offered == "over" else None
 
     def _hear(self, s: Snapshot) -> None:
         """Says what came of a click, here or on another card of this batch."""
