@@ -252,17 +252,18 @@ def in_words(found: Estimate, *, free: bool = False, whole: bool = False) -> str
     without = f"; without {_names(found.unpriced)}, of which no price is known here" if found.unpriced else ""
     if found.pictures:
         without += "; without pictures, of which no document says how many tokens they are"
-    return f"{'nothing is paid here; at Groq ' if free else ''}{said}{_basis(found)}{without}"
+    return f"{'nothing is paid here; at Groq ' if free else ''}{said}{_basis(found, free)}{without}"
 
 
-def _basis(found: Estimate) -> str:
+def _basis(found: Estimate, sandbox: bool) -> str:
     """What an estimate rests on, to be put after it; "" where nothing is guessed."""
     if not found.answer_tokens:
         return ""
     if not found.seen:
         return f"; assuming {of_tokens(found.answer_tokens)} an answer"
     how = "" if found.same_options else " with other options"
-    return f", from {found.seen:,} earlier answers of this model{how}: {of_tokens(found.answer_tokens)} each"
+    whose = "the sandbox" if sandbox else "this model"
+    return f", from {found.seen:,} earlier answers of {whose}{how}: {of_tokens(found.answer_tokens)} each"
 
 
 def of_tokens(count: int) -> str:

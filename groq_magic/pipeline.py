@@ -239,22 +239,23 @@ class Run:
 
     async def _watch(self, shard: Shard) -> None:
         batch_id, age_s = shard.batch_id or "", time.time() - (shard.created_at or time.time())
-        if self._cancelling and shard.status not in jobs.ENDED | {"cancelling"}:
-            batch = await self._cancel_batch(batch_id)
-        else:
-            try:
+        refused: Refused | None = None
+        try:
+            if self._cancelling and shard.status not in jobs.ENDED | {"cancelling"}:
+                batch, refused = await self._cancel_batch(batch_id)
+            else:
                 batch = await self._asked(batch_id, jobs.ask_again_s(age_s))
-            except NoReply as exc:
-                self.view.trouble(exc)
-                await self._pause(jobs.ask_again_s(age_s))
-                return
-            except Refused as exc:
-                late = age_s > NEW_BATCH_S or self._another_key_made(shard)
-                if exc.status in (401, 403) or (exc.status == 404 and late):
-                    raise
-                self.view.trouble(exc)
-                await self._pause(exc.retry_after_s or jobs.ask_again_s(age_s))
-                return
+        except NoReply as exc:
+            self.view.trouble(exc)
+            await self._pause(jobs.ask_again_s(age_s))
+            return
+        except Refused as exc:
+            late = age_s > NEW_BATCH_S or self._another_key_made(shard)
+            if exc.status in (401, 403) or (exc.status == 404 and late):
+                raise
+            self.view.trouble(exc)
+            await self._pause(exc.retry_after_s or jobs.ask_again_s(age_s))
+            return
         self.view.checked_at = time.time()
         self.view.no_trouble()
         facts = policy.facts(batch)
@@ -264,21 +265,24 @@ class Run:
         elif batch.status in jobs.ENDED:
             said = "The batch has ended and does not name its results yet."
             self.view.trouble(NoReply(said, maybe_done=True))
-        self._note(shard, **facts)
+        if refused is not None and batch.status not in jobs.ENDED:
+            self.view.trouble(refused)
+            self._note(shard, **facts)
+            await self._pause(refused.retry_after_s or jobs.ask_again_s(age_s))
+        else:
+            self._note(shard, **facts)
 
     async def _asked(self, batch_id: str, in_s: float) -> Batch:
         self._connected()
         assert self._poller is not None  # connected together with the endpoints
         return await self._poller.ask(batch_id, in_s)
 
-    async def _cancel_batch(self, batch_id: str) -> Batch:
-        """Cancels; where the batch has ended meanwhile, it is taken as it is."""
+    async def _cancel_batch(self, batch_id: str) -> tuple[Batch, Refused | None]:
+        """Cancels; where that is refused, for it has ended or for whatever reason, the batch as it is."""
         try:
-            return await self._again(lambda api: api.cancel_batch(batch_id), despite_cancel=True)
+            return await self._again(lambda api: api.cancel_batch(batch_id), despite_cancel=True), None
         except Refused as exc:
-            if exc.status != 400:
-                raise
-            return await self._again(lambda api: api.batch(batch_id), despite_cancel=True)
+            return await self._again(lambda api: api.batch(batch_id), despite_cancel=True), exc
 
     def _files_late(self, number: int, batch: Batch) -> bool:
         """Whether a batch that has ended has yet to name its files: some do so a poll or two later."""

@@ -126,7 +126,7 @@ class View:
             sandbox=job.sandbox,
             prompts=job.prompts,
             phase=phase,
-            status=self._status(shards, phase),
+            status=display.shortened(self._status(shards, phase), 80),
             shards=len(files),
             shards_sent=sum(shard.batch_id is not None for shard in files),
             counts={status: n for status, n in rows.counts().items() if n},

@@ -157,7 +157,7 @@ STATES: list[tuple[str, Snapshot, list[str]]] = [
     ),
     ("repeats", replace(RUNNING, repeats=3), ["3 prompts repeat others: --unique sends equal ones once."]),
     ("samples", replace(RUNNING, samples=5), ["200 prompts × 5"]),
-    ("completed", DONE, ["✓ completed", "1,000 answered", "all of them: answers.to_pandas() batch_01"]),
+    ("completed", DONE, ["✓ completed", "1,000 answered", "all of them: answers.to_pandas() id batch_01"]),
     (
         "completed with failures",
         replace(
@@ -165,7 +165,7 @@ STATES: list[tuple[str, Snapshot, list[str]]] = [
         ),
         [
             "997 of 1,000 answered.",
-            "997 answered 2 failed 2 cut 1 missing",
+            "997 answered (2 cut off) 2 failed 1 missing",
             "2 × json_validate_failed Failed to validate JSON. The first: answers[7].",
             "To ask again: %groq retry answers",
             "1 × no_reply The batch completed without a reply to this prompt. The first: answers[12].",

@@ -125,6 +125,23 @@ def test_a_change_of_state_is_sent_part_by_part(frontend: Frontend, monkeypatch:
     assert card._drawn == {name: of(last) for name, of in widget._PARTS.items()}
 
 
+def test_a_new_state_is_seen_first_where_it_stands_large(
+    frontend: Frontend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the parts that change with the state, the main one does not wait for the others."""
+    monkeypatch.setattr("groq_magic.card.widget._EVERY_S", 0.05)
+    card = idle_card()
+    hand(card, RUNNING, replace(RUNNING, served=500))
+    offline.until(lambda: len(frontend.updates(card._parts["main"])) == 2)
+    before = len(frontend.sent)
+    last = replace(RUNNING, served=500, cancelling=True)
+    hand(card, last)
+    offline.until(lambda: card._drawn == {name: of(last) for name, of in widget._PARTS.items()})
+    main = [part for _, part in frontend.sent[before:]].index(card._parts["main"].model_id)
+    others = [card._parts[name].model_id for name in ("spoken", "found", "details")]
+    assert not any(part in others for _, part in frontend.sent[before : before + main])
+
+
 def test_a_snapshot_that_comes_as_a_turn_is_due_does_not_double_it(
     frontend: Frontend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -175,11 +192,14 @@ def test_unchanged_parts_are_not_sent_again(frontend: Frontend, at_once: None) -
 def test_nothing_is_sent_while_only_time_passes(frontend: Frontend, at_once: None) -> None:
     """A check that brings nothing new is told by the minute, and else sends no message at all."""
     card, now = idle_card(), 60.0 * (AT // 60)
-    hand(card, replace(RUNNING, now=now, checked_at=now))
+    history = tuple((now - 10 + n, 90 * n) for n in range(11))
+    state = replace(RUNNING, history=history, served=900)
+    assert "s more" in words.left(replace(state, now=now))  # what would be said anew each second
+    hand(card, replace(state, now=now, checked_at=now))
     before = len(frontend.messages), len(frontend.displays)
-    hand(card, *[replace(RUNNING, now=now + n, checked_at=now + n) for n in range(60)])
+    hand(card, *[replace(state, now=now + n, checked_at=now + n) for n in range(60)])
     assert (len(frontend.messages), len(frontend.displays)) == before
-    hand(card, replace(RUNNING, now=now + 60, checked_at=now + 60))
+    hand(card, replace(state, now=now + 60, checked_at=now + 60))
     assert (len(frontend.messages), len(frontend.displays)) == (before[0] + 1, before[1])
 
 
@@ -218,7 +238,10 @@ def test_a_page_that_missed_the_end_finds_it_in_the_widget(frontend: Frontend) -
     closed = frontend.closed()
     assert not {card._box.model_id, kept.model_id} & {*closed}
     assert len(closed) == len(set(closed))
-    assert all(part.comm is None for part in (card._check, card._right, card._yes, card._buttons))
+    parts = (card._check, card._right, card._yes, card._buttons, *card._parts.values())
+    models = [model for part in parts if part is not kept for model in (part, part.layout)]
+    models += [button.style for button in (card._check, card._right, card._yes)]
+    assert all(model.comm is None for model in models)
 
 
 def test_who_waited_is_shown_the_end_again(frontend: Frontend) -> None:
@@ -293,7 +316,7 @@ def cancelled() -> bool:
 
 
 def test_cancel_asks_once_and_then_cancels(batch: Card, patient: None) -> None:
-    """The button asks; `Keep it` leaves the batch alone, and `Yes` cancels it and takes the buttons away."""
+    """The button asks; `Keep it` leaves the batch alone, and `Yes` cancels it."""
     assert buttons(batch) == ["Check now", "Cancel…"]
     press(batch, "Cancel…")
     assert buttons(batch) == ["Yes, cancel it", "Keep it"]
@@ -303,8 +326,35 @@ def test_cancel_asks_once_and_then_cancels(batch: Card, patient: None) -> None:
     assert not cancelled()
     press(batch, "Cancel…")
     press(batch, "Yes, cancel it")
-    assert buttons(batch) == []
+    assert buttons(batch) == ["Check now"]
     offline.until(cancelled)
+
+
+def test_the_button_that_cancelled_asks_from_then_on(seldom: None, batch: Card, patient: None) -> None:
+    """`Yes` becomes `Check now`, so that the keyboard's focus stays in the card, and it asks."""
+    press(batch, "Cancel…")
+    yes = button(batch, "Yes, cancel it")
+    press(batch, "Yes, cancel it")
+    assert button(batch, "Check now") is yes
+    press(batch, "Check now")
+    assert batch._asking_since is not None
+
+
+def test_a_cancel_that_could_not_be_begun_is_offered_again(
+    batch: Card, patient: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the wish cannot be put on the ledger, the card says so rather than that it is cancelling."""
+
+    def full(*args: object, **facts: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    press(batch, "Cancel…")
+    with monkeypatch.context() as disk:
+        disk.setattr(ledger.Ledger, "update_job", full)
+        press(batch, "Yes, cancel it")
+        offline.until(lambda: "No space left on device" in batch._parts["hint"].value)
+    assert buttons(batch) == ["Check now", "Cancel…"]
+    assert not cancelled()
 
 
 def test_a_double_click_asks_and_answers_nothing(batch: Card) -> None:
@@ -346,7 +396,7 @@ def test_a_retry_of_a_cancelled_batch_can_be_cancelled(
         press(card, "Cancel…")
         press(card, "Yes, cancel it")
         offline.until(lambda: client.look(answers).cancelling)
-        assert buttons(card) == []
+        assert buttons(card) == ["Check now"]
 
 
 def test_what_cannot_be_drawn_does_not_hide_the_end(
@@ -368,12 +418,22 @@ def test_what_cannot_be_drawn_does_not_hide_the_end(
 
 
 def test_a_batch_that_is_cancelled_elsewhere_offers_no_cancel(batch: Card) -> None:
-    """Where another card or a command has cancelled the batch, this card says so and has no buttons left."""
-    other = Card(batch._answers)
-    client.watch(batch._answers, other)
-    client.cancel(batch._answers)
-    for card in (batch, other):
-        offline.until(lambda card=card: not buttons(card) or card._closed)  # type: ignore[misc]
+    """Where another card or a command has cancelled the batch, this card says so and can only ask."""
+    hand(batch, replace(RUNNING, cancelling=True))
+    assert buttons(batch) == ["Check now"]
+    assert "Cancelling" in batch._parts["hint"].value
+
+
+def test_a_card_that_is_left_says_so(frontend: Frontend, at_once: None) -> None:
+    """Where nobody watches any more, the card says what takes the batch up again, and offers nothing."""
+    card = idle_card()
+    hand(card, RUNNING)
+    widget.leave()
+    assert "%groq attach" in card._parts["hint"].value
+    assert buttons(card) == []
+    before = len(frontend.messages)
+    hand(card, replace(RUNNING, served=500))
+    assert len(frontend.messages) == before
 
 
 @pytest.fixture
@@ -386,7 +446,7 @@ def test_check_now_says_that_it_was_heard(seldom: None, batch: Card, patient: No
     """The hint says that Groq is being asked, and when the reply has come, of what time it is."""
     offline.until(lambda: batch._answers.batch_ids)
     press(batch, "Check now")
-    offline.until(lambda: re.search(r"Asked at \d\d:\d\d:\d\d\. While a cell", batch._parts["hint"].value))
+    offline.until(lambda: re.search(r"Asked at \d\d:\d\d:\d\d\. While any cell", batch._parts["hint"].value))
     assert buttons(batch) == ["Check now", "Cancel…"]
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import nbformat
 import pytest
+from axe_playwright_python.base import AxeResults
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
 
@@ -18,6 +19,7 @@ from tests.lab import Lab, Notebook, wait_until
 pytestmark = pytest.mark.browser
 
 CARDS = len(states.STATES)
+EVERY_RESULT = {"resultTypes": ["violations", "passes", "incomplete"]}  # or it names one element of each
 NARROW = (
     ".jp-Cell-outputArea,.jp-OutputArea-child,.jp-OutputArea-output{width:320px!important;"
     "max-width:320px!important;padding:0!important;margin:0!important}.jp-OutputPrompt{display:none!important}"
@@ -41,6 +43,9 @@ def notebook(request: pytest.FixtureRequest, lab: Lab, browser: Browser) -> Iter
     opened = Notebook(page, name, opened=request.param != "lab")
     opened.run_all()
     page.wait_for_function(f"document.querySelectorAll('.gm-card').length === {CARDS}", timeout=30_000)
+    page.set_viewport_size({"width": 1_100, "height": 30_000})
+    # axe takes whatever a clipping ancestor does not show for hidden, and the frontends' body is 0 px high.
+    page.add_style_tag(content="body{overflow:visible!important}")
     yield opened
     page.close()
 
@@ -56,11 +61,19 @@ def test_every_state_is_without_barriers(notebook: Notebook, theme: str, picture
     notebook.theme(theme)
     for narrow in (False, True):
         style = notebook.page.add_style_tag(content=NARROW) if narrow else None
-        seen = Axe().run(notebook.page, context={"include": [[".gm-card"]]})
+        seen = Axe().run(notebook.page, context={"include": [[".gm-card"]]}, options=EVERY_RESULT)
         assert seen.violations_count == 0, seen.generate_report()
+        assert narrow or len(nodes(seen, "passes", "color-contrast")) > 15 * CARDS
+        unsure = {node["html"] for node in nodes(seen, "incomplete", "color-contrast")}
+        assert narrow or all('class="gm-sign"' in html for html in unsure), unsure
         take(notebook, pictures, f"narrow-{theme}" if narrow else theme)
         if style is not None:
             style.evaluate("style => style.remove()")
+
+
+def nodes(seen: AxeResults, result: str, rule: str) -> list[dict[str, Any]]:
+    """The elements of which axe says so."""
+    return [node for found in seen.response[result] if found["id"] == rule for node in found["nodes"]]
 
 
 def take(notebook: Notebook, pictures: Path, view: str) -> None:

@@ -119,6 +119,7 @@ def test_unloading_stops_watching_and_attach_takes_up_again(kernel: Kernel) -> N
     kernel.wait_until(lambda: kernel.html(), what="the card")
     unloaded = kernel.run("%unload_ext groq_magic")
     assert (unloaded.status, unloaded.errors) == ("ok", [])
+    assert any("No longer watched" in str(each.content) for each in kernel.published.messages)
     settled = kernel.run("None")
     quiet = kernel.run("import time\ntime.sleep(3)")
     assert kernel.updates(settled.replied_at, quiet.replied_at) == []

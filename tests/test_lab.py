@@ -123,6 +123,8 @@ def test_the_card_works_by_keyboard_alone(lab: Lab, page: Page) -> None:
         page.keyboard.press("Shift+Tab")
         page.wait_for_timeout(600)  # what comes right after another click is taken for a part of it
         page.keyboard.press("Space")
+        card.get_by_text("Cancelling.").wait_for()
+        assert focused(page, "at.textContent.trim()") == "Check now"
         card.get_by_text("cancelled").first.wait_for(timeout=30_000)
 
 
@@ -149,9 +151,27 @@ def test_a_page_that_missed_the_end_shows_it_when_it_is_opened_again(lab: Lab, p
         card = notebook.outputs(1).locator(".gm-card")
         card.get_by_text("All 20 answered.").wait_for(timeout=20_000)
         assert card.count() == 1
+        assert not notebook.outputs(1).locator(".gm-receipt").is_visible()
         assert page.get_by_text(BROKEN).count() == 0
         notebook.run(2)
         assert notebook.outputs(2).get_by_text("20", exact=True).count() == 1
+
+
+def test_the_receipt_is_seen_only_without_its_card(lab: Lab, page: Page) -> None:
+    """Opened without a kernel in mid-batch, the cell says what to do; beside its card it is silent."""
+    lab.write("receipt.ipynb", [START, batch("seas"), "answers.cancel()"])
+    with Notebook(page, "receipt.ipynb") as notebook:
+        notebook.run(0)
+        notebook.run(1)
+        notebook.outputs(1).get_by_role("button").first.wait_for()
+        receipt = notebook.outputs(1).locator(".gm-receipt")
+        assert (receipt.count(), receipt.is_visible()) == (1, False)
+        notebook.save()
+        notebook.run(2)
+    with Notebook(page, "receipt.ipynb", kernel=False) as notebook:
+        receipt = notebook.outputs(1).locator(".gm-receipt")
+        receipt.wait_for()
+        assert "run this cell to go on" in receipt.inner_text()
 
 
 def test_two_cards_of_one_batch_end_alike(lab: Lab, page: Page) -> None:

@@ -72,6 +72,19 @@ def test_waiting_returns_with_the_static_card_in_the_file(
     assert widgets(outputs) == []
 
 
+def test_a_batch_under_way_is_exported_as_its_receipt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where nobody waits, the file and its exports have the line that says what to do, and no innards."""
+    cells = [LOAD, f"%%groq_batch answers\n{PROMPTS}"]
+    outputs = executed(sys.executable, tmp_path, cells, monkeypatch)[1]
+    cell = nbformat.v4.new_code_cell("%%groq_batch answers", outputs=outputs)
+    for exporter in (HTMLExporter(), MarkdownExporter()):
+        page, _ = exporter.from_notebook_node(nbformat.v4.new_notebook(cells=[cell]))
+        assert "run this cell to go on" in page
+        assert "VBox(" not in page
+
+
 def test_papermill_leaves_the_static_card_in_the_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from groq_magic.answers import display
 from groq_magic.card import picture, words
 from groq_magic.costs import Cost
 from groq_magic.job import Snapshot
@@ -76,7 +77,7 @@ def test_the_final_card_reads_well_without_its_styles() -> None:
         "A pear.",
         "2 × json_validate_failed Failed to validate JSON. The first: answers[7].",
         "To ask again: %groq retry answers",
-        "all of them: answers.to_pandas() batch_01",
+        "all of them: answers.to_pandas() id batch_01",
     ]
 
 
@@ -184,7 +185,9 @@ def test_what_stands_still_changes_only_with_the_state(
 
 
 @pytest.mark.parametrize("snapshot", [s for _, s, _ in STATES if not s.done])
-@pytest.mark.parametrize("text", ["long " * 900, "&" * 9_000, "\ud83d" * 9_000, "𝔛" * 9_000, '"' * 9_000])
+@pytest.mark.parametrize(
+    "text", ["long " * 900, "&" * 9_000, "\\" * 9_000, "\ud83d" * 9_000, "𝔛" * 9_000, '"' * 9_000]
+)
 def test_parts_that_are_sent_again_are_small(snapshot: Snapshot, text: str) -> None:
     """What a running card sends at once stays under 4 KB, for any number of files and whatever is said."""
     big = replace(
@@ -202,6 +205,14 @@ def test_parts_that_are_sent_again_are_small(snapshot: Snapshot, text: str) -> N
     )
     for part in LIVE:
         assert len(json.dumps(part(big), ensure_ascii=False).encode(errors="replace")) < 4_000
+
+
+def test_no_control_character_gets_into_the_page() -> None:
+    """An escape sequence in a text from outside could act where the page's source is read in a terminal."""
+    for snapshot in (RUNNING, DONE):
+        seen = hostile(snapshot, "a\x1b]0;b\x07\x00c")
+        for part in (*LIVE, picture.receipt, picture.static):
+            assert display.CONTROL.search(part(seen)) is None
 
 
 def test_the_announcement_is_one_polite_line() -> None:

@@ -46,6 +46,7 @@ from tests.line import (
     numbers,
     pauses,
     refuses,
+    replaced,
     rewritten,
     says,
     shards,
@@ -538,6 +539,34 @@ def test_a_cancel_reaches_the_batches_that_are_just_being_made(line: Line) -> No
     assert (answers.status, line.count(CREATE), line.count(CANCEL)) == ("cancelled", 2, 2)
     assert set(answers.counts) <= {"ok", "cancelled"}
     assert [code for _, code in ends(answers)].count("not_sent") == 2
+
+
+@pytest.mark.parametrize("status", [400, 403, 404, 409])
+def test_a_cancel_that_is_refused_gives_nothing_up(status: int, line: Line) -> None:
+    """Whatever the refusal, a batch that ended meanwhile is collected: its answers are paid."""
+    line.on(CANCEL, *[refuses(status, "It has ended.")] * 10_000)
+    stale = replaced(status="in_progress", output_file_id=None, completed_at=None)
+    line.on(POLL, held := Gate(stale))
+    answers = submit(*echoes(3))
+    assert held.arrived.wait(WAIT_S)
+    answers.cancel()
+    held.opened.set()
+    answers.wait(WAIT_S)
+    assert answers.texts == numbers(3)
+    assert (line.count(CREATE), line.count(CANCEL), answers.status) == (1, 1, "completed")
+
+
+def test_a_cancel_that_is_refused_is_asked_for_again(line: Line) -> None:
+    """While the batch runs on, the card says why it is not cancelled; each turn tries again."""
+    services.use_sandbox(pace_s=3)
+    line.on(CANCEL, refuses(403, "Not by you."), refuses(409, "Not now."))
+    answers = submit(*echoes(3))
+    seen = Seen(answers)
+    seen.until(lambda now: bool(now.batch_ids))
+    answers.cancel()
+    seen.until(lambda now: "Not by you." in (now.trouble or ""))
+    answers.wait(WAIT_S)
+    assert (answers.status, line.count(CANCEL)) == ("cancelled", 3)
 
 
 @pytest.mark.parametrize("what", PASSING)

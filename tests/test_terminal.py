@@ -86,3 +86,6 @@ def test_a_terminal_shows_text_and_keeps_its_prompt(terminal: Terminal) -> None:
     assert terminal.unasked(timeout=12) == ""
     assert "Error" not in terminal.run("answers.wait()")
     assert terminal.run("print(len(answers.texts), all(answers.texts))") == "2 True"
+    waited = terminal.run("%%groq_batch others --wait", "Name a river.", "Name a lake.")
+    assert "All 2 answered." in waited
+    assert "It goes on by itself" not in waited

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import replace
 from itertools import pairwise
 
@@ -148,3 +149,32 @@ def test_a_redrawn_line_is_no_wider_than_the_terminal(
     (drawn,) = capsys.readouterr().out.split("\r\x1b[K")[1:]
     assert 30 < get_cwidth(drawn) <= 39
     assert drawn.endswith("…")
+
+
+def test_the_redrawn_line_ends_with_all_there_is_to_say(
+    line: Line, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever waits is left with the end, said once, however late the last look before it was."""
+    answers = submit("[[echo]]x", name="answers")
+    client.watch(answers, TerminalLine(answers))
+    answers.wait(30)
+    answers.wait(30)
+    out = capsys.readouterr().out
+    assert out.count("All") + out.count("Answered.") == 1
+    assert out.endswith("\n")
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_an_output_of_few_letters_is_given_what_it_can_show(
+    encoding: str, line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A terminal that cannot encode our signs gets question marks, and the cell goes on."""
+    narrow = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+    monkeypatch.setattr("sys.stdout", narrow)
+    answers = submit("[[echo]]naïve →", name="answers")
+    shown = TerminalLine(answers)
+    client.watch(answers, shown)
+    shown.begin()
+    answers.wait(30)
+    narrow.flush()
+    assert b"answers" in narrow.buffer.getvalue()  # type: ignore[attr-defined]

@@ -292,6 +292,7 @@ class Answers(Sequence[Answer]):
             self.while_waiting()
         self._rows.finished.result(0)  # raises where nobody watches any more
         self.verbs.settle()
+        self.while_waiting()  # the end, which may have come after the last look
         if why := self._rows.not_sent or self._rows.not_resent:
             raise NotSent(why)
         return self

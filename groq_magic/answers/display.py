@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 _SHOWN = 20
 # Escape sequences of a terminal and their like: shown, they would act.
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _PROMPT_WIDTH, _TEXT_WIDTH = 60, 160
 
 
 def shortened(text: str, width: int) -> str:
     """The text on one line of at most `width` characters."""
-    line = " ".join(_CONTROL.sub(" ", text[: 4 * width]).split())
+    line = " ".join(CONTROL.sub(" ", text[: 4 * width]).split())
     return line if len(line) <= width and len(text) <= 4 * width else line[: width - 1].rstrip() + "…"
 
 

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import shutil
+import sys
+from contextlib import suppress
 from typing import Any
 
 from IPython.display import display
 
 from groq_magic.answers import Answers
 from groq_magic.card import words
-from groq_magic.job import Snapshot
+from groq_magic.errors import NotSent, StillRunning
+from groq_magic.job import NAMELESS, Snapshot
+
+_READ_S = 1.0  # answers that are all here are read before the cell returns, if it takes no longer
+_AFRESH = "\r\x1b[K"  # the beginning of the line, and nothing after it
 
 
 class TerminalLine:
     """One line in a terminal. Nothing is ever printed over a prompt: only on the thread of whoever waits."""
 
     def __init__(self, answers: Answers) -> None:
+        self._answers = answers
         self._last: Snapshot | None = None
         self._printed = ""
         answers.while_waiting = self.redraw
@@ -25,22 +32,33 @@ class TerminalLine:
         self._last = snapshot
 
     def begin(self) -> None:
-        """Prints how things stand now."""
-        if self._last is not None:
-            print(words.text(self._last), flush=True)  # noqa: T201 (a terminal's card)
-            if not self._last.done:
-                print("It goes on by itself. To see how it stands, wait for it: .wait() or %groq wait")  # noqa: T201
+        """Prints how things stand now; where only the answers are still to be read, that is waited for."""
+        if self._last is not None and self._last.phase == "collecting":
+            with suppress(StillRunning, NotSent):
+                self._answers.wait(_READ_S)
+        if self._last is None or self._last.done:
+            self.redraw()
+            return
+        name = self._last.name
+        how = "" if name == NAMELESS else f" To watch it: %groq wait {name}, or {name}.wait()."
+        _print(f"{_AFRESH}{words.text(self._last)}\nIt goes on by itself.{how}")
 
     def redraw(self) -> None:
         """Prints the line anew if it changed; at the end all there is to say."""
         if self._last is None:
             return
         done = self._last.done
-        line = words.text(self._last) if done else words.line(self._last)
+        line = words.text(self._last) if done else words.line(self._last, brief=True)
         if line != self._printed:
             shown = line if done else _fitted(line, shutil.get_terminal_size().columns - 1)
-            print(f"\r\x1b[K{shown}", end="\n" if done else "", flush=True)  # noqa: T201
+            _print(f"{_AFRESH}{shown}", end="\n" if done else "")
             self._printed = line
+
+
+def _print(text: str, end: str = "\n") -> None:
+    """Prints what the output can encode; a question mark stands for the rest."""
+    encoding = sys.stdout.encoding or "utf-8"
+    print(text.encode(encoding, "replace").decode(encoding), end=end, flush=True)  # noqa: T201 (a terminal's card)
 
 
 def _fitted(line: str, cells: int) -> str:
@@ -51,7 +69,7 @@ def _fitted(line: str, cells: int) -> str:
         return line
     while line and get_cwidth(line) >= cells:
         line = line[:-1]
-    return line + "…"
+    return line.rstrip(" ·,") + "…"
 
 
 class PlainCard:

@@ -67,6 +67,10 @@ def found(s: Snapshot) -> str:
 
 def details(s: Snapshot) -> str:
     """What is folded away: the batches' ids and the first prompt as it was sent."""
+    return _small(lambda most: _details(s, 2 * most))
+
+
+def _details(s: Snapshot, most: int) -> str:
     ids = "".join(f"<div><code>{_cut(each, 80)}</code></div>" for each in s.batch_ids[:_IDS_SHOWN])
     if len(s.batch_ids) > _IDS_SHOWN:
         more = (
@@ -76,7 +80,7 @@ def details(s: Snapshot) -> str:
     job = f"<div>job <code>{_cut(s.job_id, 80)}</code></div>"
     parts = [f"<details><summary>ids</summary>{ids}{job}</details>"]
     if s.first_prompt:
-        prompt = _cut(s.first_prompt, 2_000)
+        prompt = _cut(s.first_prompt, most)
         parts.append(f"<details><summary>first prompt</summary><pre>{prompt}</pre></details>")
     return f'<div class="gm">{"".join(parts)}</div>'
 
@@ -103,7 +107,7 @@ def receipt(s: Snapshot) -> str:
         parts.append(f"{code}{_cut(s.batch_ids[0], 200)}</code>{more}")
     go_on = _cut(s.go_on, 300) or "run this cell to go on"
     parts.append(f"opened again without its kernel? The card below is gone with it: {go_on}")
-    return f'<div style="{_RECEIPT}">◷ {" · ".join(parts)}</div>'
+    return f'<div class="gm-receipt" style="{_RECEIPT}">◷ {" · ".join(parts)}</div>'
 
 
 # --- the end --------------------------------------------------------------------------------------------
@@ -111,14 +115,15 @@ def receipt(s: Snapshot) -> str:
 
 def static(s: Snapshot) -> str:
     """The card for good: what a saved notebook keeps."""
-    ids = " ".join(f"<code>{escape(each)}</code>" for each in s.batch_ids[:3])
+    ids = " ".join(f"<code>{_cut(each, 200)}</code>" for each in s.batch_ids[:3])
     more = f" and {len(s.batch_ids) - 3} more" if len(s.batch_ids) > 3 else ""
-    foot = f'<div class="gm-foot"><span>{_code(words.after(s))}</span> <span>{ids}{more}</span></div>'
+    ids = f"<span>id {ids}{more}</span>" if ids else ""
+    foot = f'<div class="gm-foot"><span>{_code(words.after(s))}</span> {ids}</div>'
     told = f"{_bar(s)}{_numbers(s)}{_files(s)}{_times(s)}{_money(s)}{_notes(s)}"
     middle = f"{told}{display.label_bars(dict(s.labels))}{_answers(s)}{_problems(s)}"
     return (
-        f'{STYLE}<div class="gm-card tex2jax_ignore mathjax_ignore"><div class="gm gm-{tone(s)}">'
-        f"{_head(s)}{_say(s)}{'' if s.phase == 'not_sent' else middle}{foot}</div></div>"
+        f'<div class="gm-card tex2jax_ignore mathjax_ignore"><div class="gm gm-{tone(s)}">'
+        f"{_head(s)}{_say(s)}{'' if s.phase == 'not_sent' else middle}{foot}</div>{STYLE}</div>"
     )
 
 
@@ -239,22 +244,23 @@ def _problems(s: Snapshot, most: int = 10_000) -> str:
 def _problem(s: Snapshot, p: Problem, most: int) -> str:
     remedy = f"<div>{_code(words.remedy(s, p))}</div>" if words.remedy(s, p) else ""
     first, code = words.the_first(s, p), f"<code>{_cut(p.code, most)}</code>"
+    wanted = " gm-told" if p.status == "cancelled" else ""  # it is no failure
     return (
-        f'<div class="gm-note"><b>{p.count:,} ×</b> {code} {_cut(p.message, most)} '
+        f'<div class="gm-note{wanted}"><b>{p.count:,} ×</b> {code} {_cut(p.message, most)} '
         f"{_code(first[:1].upper() + first[1:])}.{remedy}</div>"
     )
 
 
 def _code(said: str) -> str:
     """A sentence of ours as HTML: what stands in backticks is to be typed."""
-    return re.sub("`([^`]*)`", r"<code>\1</code>", escape(said))
+    return re.sub("`([^`]*)`", r"<code>\1</code>", escape(display.CONTROL.sub(" ", said)))
 
 
 def _cut(text: str, most: int) -> str:
     """The text as HTML of at most so many bytes: what is too long ends in an ellipsis."""
     html: list[str] = []
     size = 0
-    for letter in text[: most + 1]:
+    for letter in display.CONTROL.sub(" ", text[: most + 1]):
         part = escape(letter)
         size += len(part.encode(errors="replace"))
         if size > most:

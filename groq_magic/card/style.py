@@ -3,9 +3,12 @@
 Colours come from the theme where there is one. Each has a fallback, foreground and background together, so
 that a page without a theme, or with one that it does not tell (VS Code, Colab, a mail), shows the light card
 whole. Every text has a contrast of 4.5 : 1 at least in both, the bar and its parts 3 : 1 (WCAG 2.2 AA).
+
+Where the frontend is JupyterLab or Notebook 7, the receipt is shown only without the card under it.
 """
 
-STYLE = """<style>
+_RULES = """
+.jp-OutputArea-child:has(.gm-receipt):has(+.jp-OutputArea-child .gm-card){display:none}
 .gm,.gm-card{--gm-ok:#1a7f4b;--gm-bad:#b3261e;--gm-run:#1f5fbf;--gm-rest:#e4e6ea;--gm-soft:#5a5a5a;
 --gm-line:var(--jp-border-color2,#d9d9d9);--gm-tint:var(--jp-layout-color2,#f3f3f3);
 font-family:var(--jp-ui-font-family,system-ui,sans-serif);font-size:13px;line-height:1.45;
@@ -26,6 +29,7 @@ color:var(--jp-ui-font-color1,#1b1b1b)}
 .gm-head{display:flex;flex-wrap:wrap;align-items:baseline;gap:2px 8px}
 .gm-head b,.gm code,.gm pre{font-family:var(--jp-code-font-family,ui-monospace,monospace)}
 .gm-head b{font-size:14px}
+.gm code{display:inline-block;max-width:100%}
 .gm-card .gm code{font-size:12px;background:none!important;color:inherit;padding:0!important}
 .gm-soft{color:var(--gm-soft)}.gm-grow{flex:1 1 12em}
 .gm-badge{font-size:11px;border:1px solid var(--gm-soft);border-radius:9px;padding:0 7px;white-space:nowrap;
@@ -63,4 +67,6 @@ vertical-align:top;white-space:normal;background:none}
 .gm pre{white-space:pre-wrap;margin:2px 0;font-size:12px;color:inherit;background:none;max-height:12em;
 overflow:auto}
 .gm-foot{display:flex;flex-wrap:wrap;gap:2px 14px;margin-top:8px;font-size:12px;color:var(--gm-soft)}
-</style>"""
+"""
+
+STYLE = f"<style>{_RULES.replace(chr(10), '')}</style>"

@@ -37,7 +37,7 @@ _TWICE_S = 0.5  # a second click this soon after the first is the same one
 
 _ASK = "Cancel this batch? Prompts that are answered by then are paid and kept."
 _CANCELLING = "Cancelling. What is answered by then is paid and kept."
-_HINT = "While a cell runs, a click acts when it ends."
+_HINT = "While any cell is running, a click waits for its end."
 _CHECK, _CANCEL, _YES, _KEEP = "Check now", "Cancel…", "Yes, cancel it", "Keep it"
 _TOLD = {
     _CHECK: "ask at once how it stands",
@@ -60,6 +60,7 @@ class Card:
         self._drawn: dict[str, str] = {}
         self._waiting: dict[str, str] = {}  # parts that are to be drawn, the first one next
         self._next: asyncio.TimerHandle | None = None
+        self._state: tuple[object, ...] = ()  # what the main part was last drawn for
         self._sent_at = 0.0
         self._closed = False
         self._asking_since: float | None = None  # Check now was clicked, and nothing was heard yet
@@ -75,7 +76,7 @@ class Card:
         )
         for button in (self._check, self._right, self._yes):
             button.on_click(self._clicked)
-        self._offered = "offer"  # then "sure", whether it is meant; "over", where nothing is left to be done
+        self._offered = "offer"  # then "sure", whether it is meant; "over", where it is cancelled; "left"
         self._yes.layout.display = "none"
         self._buttons = ipywidgets.HBox([self._yes, self._check, self._right, self._parts["hint"]])
         shown = [self._parts[name] for name in ("main", "found", "details", "spoken")]
@@ -85,7 +86,8 @@ class Card:
         self._box.add_class("gm-card")
         _live.add(self)
         self._receipt: Any = display({"text/html": "", "text/plain": ""}, raw=True, display_id=True)
-        self._card: Any = display(self._box, display_id=True)
+        shown_as = self._box._repr_mimebundle_() | {"text/plain": ""}  # or exports show its innards
+        self._card: Any = display(shown_as, raw=True, display_id=True)
 
     # --- drawing --------------------------------------------------------------------------------------
 
@@ -124,6 +126,10 @@ class Card:
             wanted = {name: of(s) for name, of in _PARTS.items()}
             turns = [*(name for name in wanted if first or name not in self._drawn), *self._drawn]
             stale = [name for name in turns if self._drawn.get(name) != wanted[name]]
+            if self._state != (state := (s.phase, s.status, s.cancelling)) and "main" in stale:
+                self._state = state  # it must not say for seconds what the others no longer say
+                stale.remove("main")
+                stale.insert(0, "main")
             for name in stale if first else stale[:1]:
                 self._drawn.pop(name, None)
                 self._drawn[name] = wanted[name]  # the last one now
@@ -154,11 +160,13 @@ class Card:
                 self._box.children = (kept,)
                 rest = [part for part in self._parts.values() if part is not kept]
                 for part in (self._style, self._check, self._right, self._yes, self._buttons, *rest):
-                    part.close()
+                    for each in (part, part.layout, getattr(part, "style", None)):
+                        if each is not None:
+                            each.close()
 
     def leave(self) -> None:
         """Draws no more, and says so."""
-        self._show("over", "No longer watched: %groq attach takes it up again.")
+        self._show("left", "No longer watched: %groq attach takes it up again.")
         with self._lock:
             self._closed = True
             _live.discard(self)
@@ -191,10 +199,14 @@ class Card:
                 self._offered = offered
                 right = _KEEP if offered == "sure" else _CANCEL
                 self._right.description, self._right.tooltip = right, _TOLD[right]
-                # Hidden, not taken away: what is drawn anew loses the focus.
-                self._check.layout.display = None if offered == "offer" else "none"
-                self._yes.layout.display = None if offered == "sure" else "none"
-                self._right.layout.display = "none" if offered == "over" else None
+                # Hidden, not taken away: what is drawn anew loses the focus. So does what is hidden: "Yes"
+                # is "Check now" from then on.
+                meant = offered == "over" and not self._yes.layout.display
+                self._yes.description = _CHECK if meant else _YES
+                self._yes.tooltip = _TOLD[self._yes.description]
+                self._check.layout.display = None if offered in ("offer", "over") and not meant else "none"
+                self._yes.layout.display = None if offered == "sure" or meant else "none"
+                self._right.layout.display = None if offered in ("offer", "sure") else "none"
 
     def _hear(self, s: Snapshot) -> None:
         """Says what came of a click, here or on another card of this batch."""
@@ -221,26 +233,29 @@ class Card:
             return
         self._clicked_at = time.monotonic()
         try:
-            self._in_context(lambda: self._do(button))
+            await self._do(button)
         except Exception as exc:
             log.warning("groq_magic: a button could not do what it says", exc_info=True)
             said = f"That did not work: {escape(str(exc))}"
             self._in_context(lambda: self._show("offer", said))
 
-    def _do(self, button: ipywidgets.Button) -> None:
-        if button is self._check:
+    async def _do(self, button: ipywidgets.Button) -> None:
+        def show(offered: str, said: str) -> None:
+            self._in_context(lambda: self._show(offered, said))
+
+        if button is self._check or (button is self._yes and self._offered == "over"):
             self._asking_since = time.time()
             if self._offered == "offer":
-                self._show("offer", f"Asking now. {_HINT}")
-            client.check_now(self._answers)
+                show("offer", f"Asking now. {_HINT}")
+            await asyncio.wrap_future(client.check_now(self._answers))
         elif button is self._yes and self._offered == "sure":
-            self._show("over", _CANCELLING)
-            client.cancel(self._answers)
+            show("over", _CANCELLING)
+            await asyncio.wrap_future(client.cancel(self._answers))
         elif button is self._right and self._offered == "sure":
-            self._show("offer", _HINT)
+            show("offer", _HINT)
         elif button is self._right and self._offered == "offer":
             others = escape(self._answers.verbs.shared() or "")
-            self._show("sure", f"{_ASK} <b>{others}</b>" if others else _ASK)
+            show("sure", f"{_ASK} <b>{others}</b>" if others else _ASK)
 
 
 def leave() -> None:

@@ -14,7 +14,7 @@ PROBLEMS_SHOWN = 5
 _NAME_SHOWN = 48
 _DIRECT = "On-demand price, twice the batch price."
 _TOO_EARLY = ", too early to say until when"
-_OTHERS = ("cut", "expired", "cancelled", "missing", "skipped")
+_OTHERS = ("expired", "cancelled", "missing", "skipped")
 _LAST_HOUR_S = 3_600
 _SHORT_S = 100
 _VAGUE = 4  # where the far end is so many times as far as the near one, only the near one is said
@@ -36,9 +36,9 @@ def text(s: Snapshot) -> str:
     return "\n".join(lines)
 
 
-def line(s: Snapshot) -> str:
-    """The card on one line."""
-    parts = [title(s), prompts(s), s.badge, word(s)]
+def line(s: Snapshot, *, brief: bool = False) -> str:
+    """The card on one line; `brief` leaves out where it is sent to."""
+    parts = [title(s), prompts(s), *([] if brief else [s.badge]), word(s)]
     if s.phase != "not_sent":
         parts += [f"{n:,} {what}" for what, n in counts(s)]
         parts += [left(s).removesuffix(_TOO_EARLY)] if s.left else []
@@ -62,14 +62,16 @@ def prompts(s: Snapshot) -> str:
 
 def word(s: Snapshot) -> str:
     """The status, as Groq calls it."""
-    said = display.shortened(s.status.replace("_", " "), 80)
+    said = s.status.replace("_", " ")
     return f"{said}, cancelling" if s.cancelling and not s.done and said != "cancelling" else said
 
 
 def counts(s: Snapshot) -> list[tuple[str, int]]:
     """How many rows have come to which end, those of which there are some."""
+    cut = s.counts.get("cut", 0)
+    answered = f"answered ({'all' if cut == s.answered else f'{cut:,}'} cut off)" if cut else "answered"
     rest = [(status, s.counts[status]) for status in _OTHERS if s.counts.get(status)]
-    return [("answered", s.answered), *([("failed", s.failed)] if s.failed else []), *rest]
+    return [(answered, s.answered), *([("failed", s.failed)] if s.failed else []), *rest]
 
 
 def sentences(s: Snapshot) -> tuple[str, str]:
@@ -155,8 +157,11 @@ def expiry(s: Snapshot) -> str:
     """A warning in the last hour of a batch's window; "" before."""
     if s.done or s.expires_at is None or s.phase != "at_groq" or s.expires_at - s.now > _LAST_HOUR_S:
         return ""
-    minutes = max(0, int((s.expires_at - s.now) // 60))
-    when_then = f"expires in {minutes} min, at {_clock(s.expires_at, s.now)}" if minutes else "expires now"
+    minutes = int((s.expires_at - s.now) // 60)
+    at = _clock(s.expires_at, s.now)
+    if minutes < -1:
+        return f"The window ended at {at}; what came of it is not told yet. What is answered is kept."
+    when_then = f"expires in {minutes} min, at {at}" if minutes > 0 else "expires now"
     return (
         f"The window {when_then}. What is answered by then is kept, and only that is charged; running the "
         "cell again then sends the rest."
@@ -224,7 +229,7 @@ def _paid(s: Snapshot) -> str:
     if s.sandbox:
         return f"nothing was paid here; at Groq so many tokens cost {money(s.cost.paid)}"
     if not s.cost.paid:
-        return "nothing was paid"
+        return "" if s.batch_ids and s.counts.get("missing") else "nothing was paid"
     saved = f", saved {money(s.cost.saved)}" if s.cost.saved else ""
     return f"paid {money(s.cost.paid)}{saved}{_of_it_now(s)}"
 
@@ -312,7 +317,7 @@ def _retry(s: Snapshot, options: str) -> str:
 
 def _short(s: Snapshot) -> bool:
     """Whether it has a name that is fit to be said again and again."""
-    return s.name != NAMELESS and len(s.name) <= _NAME_SHOWN
+    return s.name != NAMELESS and len(s.name) <= _NAME_SHOWN and s.name.isprintable()
 
 
 def _them(count: int) -> str:

@@ -108,7 +108,7 @@ def run(magics: GroqMagics, line: str, cell: str | None) -> Answers | None:
     if "try" in given:
         _try(answers, used_up=not asked.again)
         return None
-    show(magics, answers, plain=bool(given.get("plain")))
+    show(magics, answers, plain=bool(given.get("plain")), waits=bool(given.get("wait")))
     if given.get("wait"):
         wait(answers)
     return answers if name is None else None
@@ -269,14 +269,18 @@ def _at_what_cost(plan: Plan) -> str:
     return "".join(f"\n{each}" for each in (f"Cost: {said}.", plan.few_tokens) if each)
 
 
-def show(magics: GroqMagics, answers: Answers, *, plain: bool = False) -> None:
-    """Shows the batch in this cell: a live card, or text in a terminal and with `--plain`."""
+def show(magics: GroqMagics, answers: Answers, *, plain: bool = False, waits: bool = False) -> None:
+    """Shows the batch in this cell: a live card, or text in a terminal and with `--plain`.
+
+    In a terminal, whoever `waits` for it next sees it then.
+    """
     from groq_magic.card.line import PlainCard, TerminalLine
 
     if getattr(magics.ip, "kernel", None) is None:
         line = TerminalLine(answers)
         client.watch(answers, line)
-        line.begin()
+        if not waits:
+            line.begin()
     elif plain:
         client.watch(answers, PlainCard())
     else:
