@@ -346,6 +346,13 @@ class Ledger:
         )
         return [Shard(*row) for row in found]
 
+    def shard(self, job_id: str, number: int) -> Shard:
+        """One shard of a job."""
+        (found,) = self._rows(
+            f"SELECT {', '.join(_SHARD)} FROM shards WHERE job_id=? AND number=?", (job_id, number)
+        )
+        return Shard(*found)
+
     def rows(self, job_id: str) -> list[Sequence[int]]:
         """For each shard of a job, in order, the rows that it asks about."""
         found = self._rows(

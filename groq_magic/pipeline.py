@@ -100,7 +100,7 @@ class Run:
                 if not self._leaving:
                     if self.rows.not_sent is None:
                         await asyncio.to_thread(self.rows.end_all)
-                    self.view.changed()
+                    self.view.ended()
             except Exception:
                 log.warning("groq_magic: the end could not be shown", exc_info=True)
             finally:
@@ -256,7 +256,6 @@ class Run:
             self.view.trouble(exc)
             await self._pause(exc.retry_after_s or jobs.ask_again_s(age_s))
             return
-        self.view.checked_at = time.time()
         self.view.no_trouble()
         facts = policy.facts(batch)
         if batch.status in jobs.ENDED and not self._files_late(shard.number, batch):
@@ -265,12 +264,14 @@ class Run:
         elif batch.status in jobs.ENDED:
             said = "The batch has ended and does not name its results yet."
             self.view.trouble(NoReply(said, maybe_done=True))
+        self.view.checked_at = time.time()
+        if any(getattr(shard, name) != fact for name, fact in facts.items()):
+            self._note(shard, **facts)
+        else:
+            self.view.looked()
         if refused is not None and batch.status not in jobs.ENDED:
             self.view.trouble(refused)
-            self._note(shard, **facts)
             await self._pause(refused.retry_after_s or jobs.ask_again_s(age_s))
-        else:
-            self._note(shard, **facts)
 
     async def _asked(self, batch_id: str, in_s: float) -> Batch:
         self._connected()
@@ -561,6 +562,7 @@ class Run:
 
     async def check_now(self) -> None:
         """Does at once what was to be done later: asks again, tries again; of those, too, who ask for us."""
+        self.view.wanted = True
         await self._hurry()
         for lender in self.lenders:
             await lender.check_now()
@@ -595,7 +597,7 @@ class Run:
         return self._job.cancel_requested_at is not None
 
     def _shard(self, number: int) -> Shard:
-        return self._ledger.shards(self.job_id)[number]
+        return self._ledger.shard(self.job_id, number)
 
     def _note(self, shard: Shard, **facts: object) -> None:
         """Facts about a shard, onto the ledger and then to whoever watches."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import Callable
@@ -21,6 +22,7 @@ Observer = Callable[[Snapshot], None]
 
 log = logging.getLogger("groq_magic")
 
+_QUICK_S, _REST = 0.005, 10  # what takes longer to look at is left alone ten times as long
 _HISTORY = 60
 _FIRST_ANSWERS = 3
 _PROMPT_SHOWN = 2_000
@@ -31,6 +33,10 @@ class View:
 
     def __init__(self, job_id: str, ledger: Ledger, rows: Rows) -> None:
         self.checked_at: float | None = None
+        self.wanted = False  # whether somebody wants to hear of the next check, whatever it brings
+        self._told: tuple[object, ...] = ()  # of which minute and trouble the watchers know
+        self._next: asyncio.TimerHandle | None = None
+        self._rest_until = 0.0
         self._job_id, self._ledger, self._rows = job_id, ledger, rows
         self._observers: list[Observer] = []
         self._trouble: tuple[str, float] | None = None  # what, and since when
@@ -48,10 +54,36 @@ class View:
 
     def forget_watchers(self) -> None:
         """Nobody is told anything more."""
+        self._no_turn()
         self._observers.clear()
 
+    def looked(self) -> None:
+        """Tells that the service was asked and nothing has changed: by the minute, or where it is wanted."""
+        if self._observers and (self.wanted or self._told != self._to_tell()):
+            self.wanted = False
+            self.changed()
+
+    def _to_tell(self) -> tuple[object, ...]:
+        return self._trouble, (self.checked_at or 0) // 60
+
     def changed(self) -> None:
-        """Tells everybody who watches."""
+        """Tells everybody who watches: at once, or of a job that takes long to look at, not each time."""
+        if self._next is not None:
+            return
+        wait = self._rest_until - time.monotonic()
+        if wait <= 0:
+            self._tell_all()
+        else:
+            self._next = asyncio.get_running_loop().call_later(wait, self._tell_all)
+
+    def ended(self) -> None:
+        """Tells everybody at once."""
+        self._tell_all()
+
+    def _tell_all(self) -> None:
+        self._no_turn()
+        begun = time.thread_time()
+        self._told = self._to_tell()
         snapshot = self.snapshot()
         done = snapshot.answered + snapshot.failed
         if not self._history or self._history[-1][1] != done:
@@ -60,6 +92,13 @@ class View:
             self._history.append((snapshot.now, done))
         for observer in list(self._observers):
             self._tell(observer, snapshot)
+        took = time.thread_time() - begun
+        self._rest_until = time.monotonic() + _REST * took if took > _QUICK_S else 0.0
+
+    def _no_turn(self) -> None:
+        if self._next is not None:
+            self._next.cancel()
+            self._next = None
 
     def settle(self) -> None:
         """Hands the last snapshot to everybody once more, on the caller's thread.

@@ -9,7 +9,8 @@ from itertools import pairwise
 import pytest
 from prompt_toolkit.utils import get_cwidth
 
-from groq_magic import client, runs
+from groq_magic import client, ledger, runs, services
+from groq_magic import job as jobs
 from groq_magic.card import forecast
 from groq_magic.card.line import TerminalLine
 from groq_magic.view import View
@@ -102,6 +103,39 @@ def test_what_was_read_here_says_nothing_of_the_pace(line: Line) -> None:
     answers = submit(*echoes(8))
     Seen(answers).until(lambda now: now.phase == "at_groq" and now.checked_at is not None)
     assert client.look(answers).history[0][1] == 4
+
+
+def test_a_check_that_brings_nothing_new_is_neither_written_nor_told(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Thousands of batches are watched without a write or a snapshot for each reply that says the same."""
+    services.use_sandbox(pace_s=36_000)
+    monkeypatch.setattr(jobs, "ask_again_s", lambda age_s: 0.02)
+    answers = submit(*echoes(2))
+    seen = Seen(answers)
+    seen.until(lambda now: now.checked_at is not None)
+    written: list[object] = []
+    monkeypatch.setattr(ledger.Ledger, "update_shard", lambda self, shard, **facts: written.append(facts))
+    monkeypatch.setattr(View, "_to_tell", lambda self: ())  # it stays the same minute
+    offline.until(lambda: line.count(POLL) > 20)
+    told, asked = len(seen.snapshots), line.count(POLL)
+    offline.until(lambda: line.count(POLL) > asked + 20)
+    assert written == []
+    assert len(seen.snapshots) == told
+    answers.verbs.check_now()
+    offline.until(lambda: len(seen.snapshots) > told)
+
+
+def test_a_job_that_takes_long_to_look_at_is_told_of_seldom(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its watchers hear of many changes together, and of the end at once."""
+    monkeypatch.setattr("groq_magic.view._QUICK_S", -1.0)
+    monkeypatch.setattr("groq_magic.view._REST", 1e9)
+    answers = submit(*echoes(12), shard_rows=2)
+    seen = Seen(answers)
+    seen.until(lambda now: now.done)
+    assert len(seen.snapshots) <= 4
 
 
 def test_only_what_is_under_way_expires(line: Line) -> None:
