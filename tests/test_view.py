@@ -189,8 +189,10 @@ def test_the_redrawn_line_ends_with_all_there_is_to_say(
     line: Line, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Whoever waits is left with the end, said once, however late the last look before it was."""
-    answers = submit("[[echo]]x", name="answers")
-    client.watch(answers, TerminalLine(answers))
+    answers = submit("[[echo]]x", name="answers").wait(30)
+    shown = TerminalLine(answers)
+    client.watch(answers, shown)
+    shown(RUNNING)
     answers.wait(30)
     answers.wait(30)
     out = capsys.readouterr().out
