@@ -743,7 +743,7 @@ def test_no_text_upsets_tab(one_shell: InteractiveShell, cell: str, begins: str,
 def test_no_cursor_upsets_tab(one_shell: InteractiveShell, offset: int, line: int) -> None:
     """A front end that is wrong about where the cursor stands gets an answer, too."""
     asked = CompletionContext("", "%%groq_batch --from df\n{{ row['a'] }} --m", offset, line, None)
-    assert completion.matcher(one_shell)(asked)["completions"] is not None
+    assert completion.offers(asked, one_shell)["completions"] is not None
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,8 @@
 
 What Tab offers: `completion`, which asks `cursor` where it is and `variables` what there is.
 
-Errors become one paragraph here and only here: `submit()` keeps its traceback.
+Errors become one paragraph here and only here: `submit()` keeps its traceback. What sends and receives is
+imported when a magic first needs it: loading takes no longer than the widgets do.
 """
 
 from __future__ import annotations
@@ -11,21 +12,24 @@ import math
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import traitlets
+from IPython.core.completer import CompletionContext, Matcher, SimpleMatcherResult, context_matcher
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class, no_var_expand
 from traitlets.config import Config
 
-from groq_magic import errors, runs
-from groq_magic.answers import Answers
+from groq_magic import errors, ledger
 from groq_magic.costs import DEFAULT_LIMIT_USD
-from groq_magic.errors import GroqMagicError, InputError
-from groq_magic.magics import batch, completion, groq, options
+from groq_magic.errors import GroqMagicError, InputError, LedgerError
+from groq_magic.magics import options
 from groq_magic.prompts import MAX_PROMPTS
 from groq_magic.settings import DEFAULT_MODEL, checked_model, limit
 from groq_magic.shards import MAX_LINES
+
+if TYPE_CHECKING:
+    from groq_magic.answers import Answers
 
 T = TypeVar("T")
 
@@ -63,7 +67,8 @@ class GroqMagics(Magics):
         self._take(shell.config)
         self.ip = shell  # `shell`, as Magics declares it, might be None
         self.beside: list[Answers] = []
-        self.tab = completion.matcher(shell)
+        # The name is for `%config IPCompleter.disable_matchers`.
+        self.tab: Matcher = context_matcher(identifier="groq_magic")(lambda context: self._offers(context))
 
     @traitlets.validate("model")
     def _checked_model(self, proposal: traitlets.Bunch) -> str:
@@ -89,15 +94,24 @@ class GroqMagics(Magics):
     @line_cell_magic
     def groq_batch(self, line: str, cell: str | None = None) -> Answers | None:
         """Replaced by `options.help_text`, below."""
+        from groq_magic.magics import batch
+
         return self._at_edge(lambda: batch.run(self, line, cell))
 
     @no_var_expand
     @line_magic
     def groq(self, line: str) -> Any:
         """Replaced by `options.help_text`, below."""
+        from groq_magic.magics import groq
+
         return self._at_edge(lambda: groq.run(self, line))
 
     groq_batch.__doc__ = groq.__doc__ = options.help_text()
+
+    def _offers(self, context: CompletionContext) -> SimpleMatcherResult:
+        from groq_magic.magics import completion
+
+        return completion.offers(context, self.ip)
 
     def _at_edge(self, act: Callable[[], T]) -> T:
         """Does it; an error of ours is shown as its message alone, and still stops Run All."""
@@ -127,8 +141,21 @@ def load(shell: InteractiveShell) -> None:
     shell.register_magics(_loaded)
     shell.events.register("pre_run_cell", _loaded.next_cell)
     shell.Completer.custom_matchers.append(_loaded.tab)
-    if said := groq.greeting():
+    if said := _greeting():
         print(said)  # noqa: T201 (one line, in the cell that loads)
+
+
+def _greeting() -> str | None:
+    """One line on what this notebook has under way or done; None where there is nothing."""
+    try:
+        named = ledger.current().named(ledger.notebook())
+    except LedgerError as exc:
+        return exc.message
+    if not named:
+        return None
+    from groq_magic.magics import groq
+
+    return groq.greeting(named)
 
 
 def unload(shell: InteractiveShell) -> None:
@@ -145,6 +172,6 @@ def unload(shell: InteractiveShell) -> None:
     configured: list[Any] = shell.configurables
     configured.remove(_loaded)  # where Magics put it, for %config
     _loaded = None
-    runs.leave()
-    if widget := sys.modules.get("groq_magic.card.widget"):  # where any card was shown
-        widget.leave()
+    for name in ("groq_magic.runs", "groq_magic.card.widget"):  # where anything was sent, and shown
+        if module := sys.modules.get(name):
+            module.leave()

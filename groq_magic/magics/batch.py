@@ -14,6 +14,7 @@ from groq_magic.answers import Answers, saved
 from groq_magic.client import Plan
 from groq_magic.errors import InputError
 from groq_magic.magics import options
+from groq_magic.magics.options import DEFAULT_NAME
 from groq_magic.magics.progress import Progress, interrupt
 from groq_magic.prices import money
 from groq_magic.prompts import Prompts
@@ -22,8 +23,6 @@ from groq_magic.settings import BODY_OPTIONS, Settings, body_options, limit, res
 
 if TYPE_CHECKING:
     from groq_magic.magics import GroqMagics
-
-DEFAULT_NAME = "answers"
 
 _USED_UP = " The source was read for this: make it anew."
 

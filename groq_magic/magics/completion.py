@@ -16,17 +16,15 @@ from IPython.core.completer import (
     CompletionContext,
     SimpleCompletion,
     SimpleMatcherResult,
-    context_matcher,
 )
 from IPython.core.interactiveshell import InteractiveShell
 
-from groq_magic import client, ledger, prices
+from groq_magic import ledger, prices
 from groq_magic.answers.cells import FORMS
 from groq_magic.errors import LedgerError
 from groq_magic.magics import cursor, variables
-from groq_magic.magics.batch import DEFAULT_NAME
 from groq_magic.magics.cursor import Line, Place
-from groq_magic.magics.options import _DASHES, VERBS, Option
+from groq_magic.magics.options import _DASHES, DEFAULT_NAME, VERBS, Option
 from groq_magic.prompts.files import READERS
 
 Matcher = Callable[[CompletionContext], SimpleMatcherResult]
@@ -48,20 +46,15 @@ _HELD = {
 """What `@name` may hold for an option of each kind."""
 
 
-def matcher(shell: InteractiveShell) -> Matcher:
-    """The matcher for a shell's `Completer.custom_matchers`.
+def offers(context: CompletionContext, shell: InteractiveShell) -> SimpleMatcherResult:
+    """What may stand where the cursor is.
 
     It never raises. Where it has something to offer, no other matcher is asked, except for Python's names at
     the beginning of an expression; where it has nothing, all are.
     """
-
-    def complete(context: CompletionContext) -> SimpleMatcherResult:
-        with suppress(Exception):  # else its traceback is printed into the cell at every Tab
-            return _result(context, shell)
-        return {"completions": []}
-
-    made: Matcher = context_matcher(identifier="groq_magic")(complete)  # the name is for `disable_matchers`
-    return made
+    with suppress(Exception):  # else its traceback is printed into the cell at every Tab
+        return _result(context, shell)
+    return {"completions": []}
 
 
 def _result(context: CompletionContext, shell: InteractiveShell) -> SimpleMatcherResult:
@@ -158,6 +151,8 @@ def _meant(word: str, line: Line, notebook: _Notebook) -> Iterable[str]:
             names = notebook.names(variables.is_answers)
             return names if line.verb else [*names, DEFAULT_NAME]
         case "OLDNAME":
+            from groq_magic import client
+
             return _ledger(client.named)
         case "ID":
             return _ledger(_batch_ids)

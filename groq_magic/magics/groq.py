@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from IPython.display import display
 
-from groq_magic import client, ledger, listing, models, services, standing
+from groq_magic import client, listing, models, services, standing
 from groq_magic.answers import Answers
 from groq_magic.errors import InputError, LedgerError
+from groq_magic.ledger import Named
 from groq_magic.magics import batch, key, options
 from groq_magic.magics.progress import interrupt
 from groq_magic.settings import limit
@@ -26,12 +27,9 @@ def run(magics: GroqMagics, line: str) -> Any:
     return VERBS[verb.name](magics, words)
 
 
-def greeting() -> str | None:
-    """One line on what this notebook has under way or done; None where there is nothing."""
+def greeting(named: Sequence[Named]) -> str:
+    """One line on what this notebook has under way or done."""
     try:
-        named = ledger.current().named(ledger.notebook())
-        if not named:
-            return None
         said = ", ".join(f"{entry.name} ({listing.status(entry.job)})" for entry in named[-5:])
         said += f" and {len(named) - 5:,} more" if len(named) > 5 else ""
     except LedgerError as exc:
@@ -135,7 +133,7 @@ def _attach(magics: GroqMagics, words: list[str]) -> None:
             print("This notebook has no batches yet. %groq batches lists those of others.")  # noqa: T201
     else:
         job, name = client.find(words[0])
-        name = words[1] if len(words) == 2 else name or batch.DEFAULT_NAME
+        name = words[1] if len(words) == 2 else name or options.DEFAULT_NAME
         batch.check_name(name, variables)
         found = [client.carry(job, name)]
     for answers in found:

@@ -238,6 +238,7 @@ _EXAMPLES = {
 _LEFT = 28  # characters of the help's left column
 _TRIED = 3  # prompts, where --try names no number
 
+DEFAULT_NAME = "answers"
 _DASHES = "-–—"  # word processors turn two hyphens into one of the others
 _QUOTES = "\"'"
 _VARIABLE = re.compile(r"@[^\W\d]\w*\Z")
