@@ -16,10 +16,11 @@ from .bodies import number_of, tokens
 from .rules import Rules
 
 _encode = msgspec.json.Encoder().encode
-# In the order of the line. Not every form has all of them.
+# What a form has in place of a row's salt, and its blanks in the order of the line; no form has to have all.
+_SALT = "g" * 16 + "h" * 16 + "j" * 8 + "k" * 4 + "-lll" + "-mmm" + "n" * 12
 _BLANKS = (
-    *(b"<id>", b"<custom_id>", b"<request_id>", b"<chat_id>", b"<content>", b"<reasoning>", b"<finish>"),
-    *(b"<usage>", b"<request_id>", b"<seed>"),
+    *(b"g" * 16, b"<custom_id>", b"h" * 16, b"j" * 8, b"k" * 4, b"lll", b"mmm", b"n" * 12, b"<content>"),
+    *(b"<reasoning>", b"<finish>", b"<usage>", b"h" * 16, b"<seed>"),
 )
 _FINISH = {"stop": b'"stop"', "length": b'"length"'}
 
@@ -67,20 +68,29 @@ class Forms:
             reasoning, reasoning_tokens = _encode(said), tokens(said)
         seed = replies.drawn_seed(number) if body.seed is None else body.seed
         form = self._drawn.get((body.model, reasoned)) or self._draw(body.model, reasoned)
-        asked = request_id(self._moment, salt).encode()
-        return b"".join(
-            (
-                *(form[0], line_id(self._moment, salt).encode(), form[1], _encode(line.custom_id)),
-                *(form[2], asked, form[3], chat_id(salt).encode(), form[4], _encode(content)),
-                *(form[5], reasoning, form[6], _FINISH[finish], form[7]),
-                *(_usage(prompt_tokens, reply_tokens, reasoning_tokens), form[8], asked, form[9]),
-                *(b"%d" % seed if self._seeded else b"", form[10]),
-            )
+        salted = salt.encode()
+        asked = salted[16:32]
+        form[1::2] = (
+            salted[:16],
+            _encode(line.custom_id),
+            asked,
+            salted[32:40],
+            salted[40:44],
+            salted[45:48],
+            salted[49:52],
+            salted[52:64],
+            _encode(content),
+            reasoning,
+            _FINISH[finish],
+            _usage(prompt_tokens, reply_tokens, reasoning_tokens),
+            asked,
+            b"%d" % seed if self._seeded else b"",
         )
+        return b"".join(form)
 
     def _draw(self, model: str, reasoned: bool) -> list[bytes]:
-        """What stands before, between and after the blanks."""
-        blank = msgspec.Raw
+        """What stands before, between and after the blanks, and between each two of these a blank."""
+        blank, asked = msgspec.Raw, request_id(self._moment, _SALT)
         body = replies.shape(
             model,
             blank(b"<content>"),
@@ -88,16 +98,17 @@ class Forms:
             blank(b"<finish>"),
             blank(b"<usage>"),
             blank(b"<seed>"),
-            request_id="<request_id>",
-            chat_id="<chat_id>",
+            request_id=asked,
+            chat_id=chat_id(_SALT),
             at=self._at,
             tier="batch",
         )
-        rest = answered(self._rules, "<id>", blank(b"<custom_id>"), "<request_id>", body)
+        its_id = line_id(self._moment, _SALT)
+        rest = answered(self._rules, its_id, blank(b"<custom_id>"), asked, body)
         drawn = []
         for name in _BLANKS:
             before, found, after = rest.partition(name)
-            drawn.append(before if found else b"")
+            drawn += [before if found else b"", b""]
             rest = after if found else rest
         self._drawn[model, reasoned] = drawn = [*drawn, rest]
         return drawn

@@ -120,8 +120,13 @@ class _Reading:
         self._ids: set[str] = set()
 
     def take(self, number: int, start: int, raw: bytes) -> None:
+        usual = ordinary.read(raw)
         try:
-            fate = self._fate(raw)
+            if usual is None:
+                fate = self._fate(raw)
+            else:
+                self._new(usual[0].custom_id)
+                fate = _ANSWERED
         except Fault as fault:
             self.note(fault, number)
             fate = _FAILED
@@ -144,10 +149,6 @@ class _Reading:
         raise _TurnedDown
 
     def _fate(self, raw: bytes) -> int:
-        usual = ordinary.read(raw)
-        if usual is not None:
-            self._new(usual[0].custom_id)
-            return _ANSWERED
         line = read_line(raw, self._url)
         marks = marks_in(bodies.prompt_of(line.body))
         if "[[invalid]]" in marks:

@@ -16,14 +16,6 @@ from .bodies import CHAT, RowError, error, limit_of, number_of, prompt_of, promp
 from .faults import MARKS
 from .rules import Rules
 
-_SENTENCES = (
-    "your prompt begins with “{head}”.",
-    "here a model would take up “{head}”.",
-    "the longest word near the start is “{longest}”.",
-    "“{longest}” is the word that stays in mind.",
-    "“{head}” opens a prompt of {size} characters.",
-)
-
 
 def error_of(url: str, body: dict[str, Any], marks: frozenset[str], rules: Rules) -> RowError | None:
     """Why this request fails, or None if it is answered. https://console.groq.com/docs/errors"""
@@ -213,13 +205,22 @@ def plain_content(prompt: str, number: int) -> str:
 
 
 def _sentence(prompt: str, number: int) -> str:
-    opening, sentence = prompt[:300], _SENTENCES[number % len(_SENTENCES)]
+    """One of five sentences about the prompt, made of the few words that it shows."""
+    opening, kind = prompt[:300], number % 5
     for mark in MARKS if "[[" in opening else ():
         opening = opening.replace(mark, " ")
-    # Each sentence is made of the few words that it shows: a million are made in a row.
-    words = opening.split() if "{longest}" in sentence else opening.split(None, 6)[:6]
+    by_the_longest = kind in (2, 3)
+    words = opening.split() if by_the_longest else opening.split(None, 6)[:6]
     if not words:
         return "your prompt has no words."
-    if "{longest}" in sentence:
-        return sentence.format(longest=max(words, key=len).strip(".,;:!?\"'()")[:40])
-    return sentence.format(head=" ".join(words).strip(".,;:")[:60], size=len(prompt))
+    if by_the_longest:
+        longest = max(words, key=len).strip(".,;:!?\"'()")[:40]
+        if kind == 2:
+            return f"the longest word near the start is “{longest}”."
+        return f"“{longest}” is the word that stays in mind."
+    head = " ".join(words).strip(".,;:")[:60]
+    if kind == 0:
+        return f"your prompt begins with “{head}”."
+    if kind == 1:
+        return f"here a model would take up “{head}”."
+    return f"“{head}” opens a prompt of {len(prompt)} characters."
