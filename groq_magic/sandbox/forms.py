@@ -53,21 +53,23 @@ class Forms:
 
     def __init__(self, rules: Rules, moment: str, at: int) -> None:
         self._rules, self._moment, self._at = rules, moment, at
-        self._drawn: dict[tuple[str, bool], list[bytes]] = {}
+        self._drawn: dict[tuple[str, bool | None], tuple[list[bytes], bool]] = {}
         self._seeded = rules.output_line != "2025"
 
     def line(self, line: ordinary.Line, prompt: str, prompt_tokens: int, salt: str) -> bytes:
         """What `answered` makes of `replies.completion` for this row."""
         body, number = line.body, number_of(prompt)
         limit = body.limit
-        content, finish = replies.within(replies.plain_content(prompt, number), "stop", limit)
+        content, finish = replies.plain_content(prompt, number), "stop"
+        if limit is not None:
+            content, finish = replies.within(content, finish, limit)
         reply_tokens, reasoning, reasoning_tokens = tokens(content), b"", None
-        reasoned = replies.reasons(body.model, body.include_reasoning)
+        asked_for = (body.model, body.include_reasoning)
+        form, reasoned = self._drawn.get(asked_for) or self._draw(*asked_for)
         if reasoned:
-            said = replies.reasoning_about(len(prompt), limit, reply_tokens)
-            reasoning, reasoning_tokens = _encode(said), tokens(said)
+            left = None if limit is None else limit - reply_tokens
+            reasoning, reasoning_tokens = _reasoning(len(prompt), left)
         seed = replies.drawn_seed(number) if body.seed is None else body.seed
-        form = self._drawn.get((body.model, reasoned)) or self._draw(body.model, reasoned)
         salted = salt.encode()
         asked = salted[16:32]
         form[1::2] = (
@@ -88,8 +90,9 @@ class Forms:
         )
         return b"".join(form)
 
-    def _draw(self, model: str, reasoned: bool) -> list[bytes]:
-        """What stands before, between and after the blanks, and between each two of these a blank."""
+    def _draw(self, model: str, include_reasoning: bool | None) -> tuple[list[bytes], bool]:
+        """What stands before, between and after the blanks, with the blanks; whether it reasons."""
+        reasoned = replies.reasons(model, include_reasoning)
         blank, asked = msgspec.Raw, request_id(self._moment, _SALT)
         body = replies.shape(
             model,
@@ -110,8 +113,14 @@ class Forms:
             before, found, after = rest.partition(name)
             drawn += [before if found else b"", b""]
             rest = after if found else rest
-        self._drawn[model, reasoned] = drawn = [*drawn, rest]
-        return drawn
+        self._drawn[model, include_reasoning] = form = ([*drawn, rest], reasoned)
+        return form
+
+
+@functools.lru_cache(maxsize=16_384)
+def _reasoning(size: int, most_tokens: int | None) -> tuple[bytes, int]:
+    said = replies.reasoning_about(size, most_tokens)
+    return _encode(said), tokens(said)
 
 
 @functools.lru_cache(maxsize=16_384)

@@ -61,7 +61,8 @@ def completion(
     limit, number = limit_of(body), number_of(prompt)
     reply_tokens, reasoning = tokens(content), None
     if reasons(body["model"], body.get("include_reasoning")):
-        reasoning = reasoning_about(len(prompt), limit, reply_tokens)
+        left = None if limit is None else limit - reply_tokens
+        reasoning = reasoning_about(len(prompt), left)
     seed = body.get("seed")
     return shape(
         body["model"],
@@ -82,10 +83,10 @@ def reasons(model: str, wanted: bool | None) -> bool:
     return wanted is not False and model.startswith("openai/gpt-oss")
 
 
-def reasoning_about(size: int, limit: int | None, reply_tokens: int) -> str:
-    """The reasoning about a prompt of so many characters: what the limit and the reply leave of it."""
+def reasoning_about(size: int, most_tokens: int | None) -> str:
+    """The reasoning about a prompt of so many characters; None is no limit, and less than 0 is 0."""
     reasoning = f"The prompt has {size} characters. No model is asked here."
-    return reasoning if limit is None else reasoning[: 4 * max(0, limit - reply_tokens)]
+    return reasoning if most_tokens is None else reasoning[: 4 * max(0, most_tokens)]
 
 
 def drawn_seed(number: int) -> int:
