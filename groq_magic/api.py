@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+import tempfile
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 import httpx
 
@@ -22,6 +23,7 @@ from groq_magic.keys import Service
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
+    from starlette.types import Message, Receive, Scope, Send
 
 T = TypeVar("T")
 
@@ -29,6 +31,7 @@ _TIMEOUT = httpx.Timeout(60.0, connect=10.0)
 _CHAT_TIMEOUT = httpx.Timeout(300.0, connect=10.0)  # a long answer is written before its first byte comes
 _LIMITS = httpx.Limits(max_connections=20)
 MAX_REPLY_BYTES, MAX_ERROR_BYTES = 16_000_000, 64_000
+_IN_MEMORY = 1 << 20
 IDS_AT_ONCE = 200  # https://console.groq.com/docs/batch: at most 200 ids in one GET /batches
 
 # What surely never left this machine; every other failure may have been carried out.
@@ -186,14 +189,58 @@ def _in_process(service: Service) -> httpx.AsyncBaseTransport | None:
 
 
 class _InProcess(httpx.ASGITransport):
-    """The way to a sandbox inside this process, which can break off like any other."""
+    """The way to a sandbox inside this process, which can break off like any other.
+
+    A long reply waits on disk until it is read: httpx alone would hold it in memory, twice.
+    """
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """The reply. Raises httpx.ReadError where the sandbox hangs up."""
+        kept: IO[bytes] = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115 (closed with the reply)
+
+        async def keeping(scope: Scope, receive: Receive, send: Send) -> None:
+            async def keep(message: Message) -> None:
+                if message["type"] == "http.response.body":
+                    try:
+                        kept.write(message.get("body", b""))
+                    except OSError as exc:  # raised as it is, it would be taken for the sandbox's own disk
+                        raise httpx.ReadError(f"{exc} (a temporary file)", request=request) from exc
+                    message = {**message, "body": b""}
+                await send(message)
+
+            await self.app(scope, receive, keep)
+
         try:
-            return await super().handle_async_request(request)
-        except ConnectionResetError as exc:
-            raise httpx.ReadError(str(exc), request=request) from exc
+            response = await httpx.ASGITransport(app=keeping).handle_async_request(request)
+        except BaseException as exc:
+            kept.close()
+            if isinstance(exc, ConnectionResetError):
+                raise httpx.ReadError(str(exc), request=request) from exc
+            raise
+        response.stream = _Kept(kept) if kept.tell() > _IN_MEMORY else _read(kept)
+        return response
+
+
+def _read(kept: IO[bytes]) -> httpx.ByteStream:
+    """A short reply: nothing of it stays open, also where nobody reads it."""
+    with kept:
+        kept.seek(0)
+        return httpx.ByteStream(kept.read())
+
+
+class _Kept(httpx.AsyncByteStream):
+    """A reply that waits in a file of its own."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        self._file.seek(0)
+        while chunk := self._file.read(_IN_MEMORY):
+            yield chunk
+
+    async def aclose(self) -> None:
+        self._file.close()
 
 
 async def _bounded(response: httpx.Response, limit: int, *, cut: bool = False) -> bytes:

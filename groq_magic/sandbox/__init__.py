@@ -13,7 +13,9 @@ key and without a network. It shares no line with the client: both are held to `
     batches    what happens to a batch: created, looked at, cancelled, settled at its end
     timeline   (batch, clock) → where the batch stands; pure, so nothing runs in the background
     intake     an uploaded file → its faults, or the order in which its rows will be answered
+    ordinary   what most lines are, checked while it is decoded
     results    an ended batch → its output lines and its error lines
+    forms      an answered row's line, and that line with blanks
     replies    a request → its reply, by the prompt alone
     bodies     a request's body → what is wrong with it
     shaped     a JSON Schema → a value that fits it

@@ -29,10 +29,10 @@ from . import bodies, faults, intake, replies
 from . import rules as disagreements
 from .accounts import Accounts
 from .batches import Batches
+from .forms import chat_id
 from .gate import Gate, Keys, json_response, rate_limits
 from .models import MODELS
 from .refusals import Refusal, broken, invalid, not_found, too_large
-from .results import chat_id
 from .rules import Rules
 from .store import Store
 

@@ -62,7 +62,7 @@ def fault_of(url: str, body: dict[str, Any], rules: Rules) -> RowError | None:
             said = f"`{name}` must be less than or equal to `{most}`, the maximum for `{model}`"
             return invalid(said, name)
     effort = body.get("reasoning_effort")
-    known = next((efforts for owner, efforts in _EFFORTS.items() if model.startswith(owner)), ())
+    known = efforts_of(model)
     if effort is not None and effort not in known:
         return invalid(f"`reasoning_effort` must be one of {', '.join(known)}", "reasoning_effort")
     if body.get("reasoning_format") is not None and body.get("include_reasoning") is not None:
@@ -82,6 +82,11 @@ def model_fault(model: Any, rules: Rules) -> RowError:
         return error(400, said, "model_decommissioned")
     said = f"The model `{str(model)[:200]}` does not exist or you do not have access to it."
     return error(404, said, "model_not_found")
+
+
+def efforts_of(model: str) -> tuple[str, ...]:
+    """The values of `reasoning_effort` that the model takes."""
+    return next((efforts for owner, efforts in _EFFORTS.items() if model.startswith(owner)), ())
 
 
 def limit_of(body: dict[str, Any]) -> int | None:

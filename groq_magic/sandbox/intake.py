@@ -18,7 +18,7 @@ from typing import Any
 
 import msgspec
 
-from . import bodies, replies
+from . import bodies, ordinary, replies
 from .faults import marks_in
 from .refusals import error_object
 from .rules import Rules
@@ -120,8 +120,13 @@ class _Reading:
         self._ids: set[str] = set()
 
     def take(self, number: int, start: int, raw: bytes) -> None:
+        usual = ordinary.read(raw)
         try:
-            fate = self._fate(raw)
+            if usual is None:
+                fate = self._fate(raw)
+            else:
+                self._new(usual[0].custom_id)
+                fate = _ANSWERED
         except Fault as fault:
             self.note(fault, number)
             fate = _FAILED
@@ -149,14 +154,17 @@ class _Reading:
         if "[[invalid]]" in marks:
             self.turned_down = True
             raise bad_method("GET", line.custom_id)
-        if line.custom_id in self._ids:
-            raise duplicate(line.custom_id)
-        self._ids.add(line.custom_id)
+        self._new(line.custom_id)
         if marks:
             self.marks |= marks
         if "[[lose]]" in marks:
             return _LOST
         return _ANSWERED if replies.error_of(line.url, line.body, marks, self._rules) is None else _FAILED
+
+    def _new(self, custom_id: str) -> None:
+        if custom_id in self._ids:
+            raise duplicate(custom_id)
+        self._ids.add(custom_id)
 
 
 def take_in(path: Path, seed: str, endpoint: str, rules: Rules) -> Intake:
@@ -265,11 +273,9 @@ def _shuffled(offsets: array.array[int], lengths: array.array[int], fates: bytea
     seen = [row for row in rows if fates[row] == _ANSWERED]
     if all(before < after for before, after in itertools.pairwise(seen)):
         rows.reverse()
-    failed = array.array("I", [0])
-    for row in rows:
-        failed.append(failed[-1] + (fates[row] == _FAILED))
+    failed = itertools.accumulate((fates[row] == _FAILED for row in rows), initial=0)
     return Order(
-        array.array("Q", (offsets[row] for row in rows)),
-        array.array("I", (lengths[row] for row in rows)),
-        failed,
+        array.array("Q", map(offsets.__getitem__, rows)),
+        array.array("I", map(lengths.__getitem__, rows)),
+        array.array("I", failed),
     )

@@ -16,14 +16,6 @@ from .bodies import CHAT, RowError, error, limit_of, number_of, prompt_of, promp
 from .faults import MARKS
 from .rules import Rules
 
-_SENTENCES = (
-    "your prompt begins with “{head}”.",
-    "here a model would take up “{head}”.",
-    "the longest word near the start is “{longest}”.",
-    "“{longest}” is the word that stays in mind.",
-    "“{head}” opens a prompt of {size} characters.",
-)
-
 
 def error_of(url: str, body: dict[str, Any], marks: frozenset[str], rules: Rules) -> RowError | None:
     """Why this request fails, or None if it is answered. https://console.groq.com/docs/errors"""
@@ -66,43 +58,87 @@ def completion(
     A reply longer than `max_completion_tokens` is cut there; reasoning gets what the reply leaves of them.
     """
     content, finish = _text_and_finish(body, marks, prompt)
-    limit = limit_of(body)
-    message: dict[str, Any] = {"role": "assistant", "content": content}
-    asked_tokens, reply_tokens, reasoning_tokens = prompt_tokens(body), tokens(content), 0
-    if body["model"].startswith("openai/gpt-oss") and body.get("include_reasoning") is not False:
-        reasoning = f"The prompt has {len(prompt)} characters. No model is asked here."
-        if limit is not None:
-            reasoning = reasoning[: 4 * max(0, limit - reply_tokens)]
-        message["reasoning"] = reasoning
-        reasoning_tokens = tokens(reasoning)
-        reply_tokens += reasoning_tokens
+    limit, number = limit_of(body), number_of(prompt)
+    reply_tokens, reasoning = tokens(content), None
+    if reasons(body["model"], body.get("include_reasoning")):
+        left = None if limit is None else limit - reply_tokens
+        reasoning = reasoning_about(len(prompt), left)
+    seed = body.get("seed")
+    return shape(
+        body["model"],
+        content,
+        reasoning,
+        finish,
+        usage_of(prompt_tokens(body), reply_tokens, None if reasoning is None else tokens(reasoning)),
+        seed if isinstance(seed, int) else drawn_seed(number),
+        request_id=request_id,
+        chat_id=chat_id,
+        at=at,
+        tier=tier,
+    )
 
-    prompt_s, reply_s = asked_tokens / 20_000, reply_tokens / 1_000
+
+def reasons(model: str, wanted: bool | None) -> bool:
+    """Whether this model's reply has a `reasoning`; `wanted` is `include_reasoning`."""
+    return wanted is not False and model.startswith("openai/gpt-oss")
+
+
+def reasoning_about(size: int, most_tokens: int | None) -> str:
+    """The reasoning about a prompt of so many characters; None is no limit, and less than 0 is 0."""
+    reasoning = f"The prompt has {size} characters. No model is asked here."
+    return reasoning if most_tokens is None else reasoning[: 4 * max(0, most_tokens)]
+
+
+def drawn_seed(number: int) -> int:
+    """The seed of a reply where none was asked for, from the prompt's number."""
+    return number & 0x7FFFFFFF
+
+
+def usage_of(asked_tokens: int, reply_tokens: int, reasoning_tokens: int | None) -> dict[str, Any]:
+    """The usage of a reply, with its reasoning if it has one."""
+    completion_tokens = reply_tokens + (reasoning_tokens or 0)
+    prompt_s, reply_s = asked_tokens / 20_000, completion_tokens / 1_000
     usage: dict[str, Any] = {
         "queue_time": 0.01,
         "prompt_tokens": asked_tokens,
         "prompt_time": prompt_s,
-        "completion_tokens": reply_tokens,
+        "completion_tokens": completion_tokens,
         "completion_time": reply_s,
-        "total_tokens": asked_tokens + reply_tokens,
+        "total_tokens": asked_tokens + completion_tokens,
         "total_time": round(prompt_s + reply_s, 6),
     }
-    if "reasoning" in message:
+    if reasoning_tokens is not None:
         usage["completion_tokens_details"] = {"reasoning_tokens": reasoning_tokens}
-    seed = body.get("seed")
+    return usage
+
+
+def shape(
+    model: str,
+    content: Any,
+    reasoning: Any,
+    finish: Any,
+    usage: Any,
+    seed: Any,
+    *,
+    request_id: str,
+    chat_id: str,
+    at: int,
+    tier: str,
+) -> dict[str, Any]:
+    """The body of a reply out of its parts; no `reasoning` where that is None."""
+    message = {"role": "assistant", "content": content}
+    if reasoning is not None:
+        message["reasoning"] = reasoning
     return {
         "id": chat_id,
         "object": "chat.completion",
         "created": at,
-        "model": f"sandbox/{body['model']}",
+        "model": f"sandbox/{model}",
         "choices": [{"index": 0, "message": message, "logprobs": None, "finish_reason": finish}],
         "usage": usage,
         "usage_breakdown": None,
         "system_fingerprint": "fp_sandbox",
-        "x_groq": {
-            "id": request_id,
-            "seed": seed if isinstance(seed, int) else number_of(prompt) & 0x7FFFFFFF,
-        },
+        "x_groq": {"id": request_id, "seed": seed},
         "service_tier": tier,
     }
 
@@ -141,9 +177,13 @@ def _text_and_finish(body: dict[str, Any], marks: frozenset[str], prompt: str) -
     content, finish = _content(body, marks, prompt), "stop"
     if "[[cut]]" in marks:
         content, finish = content[: len(content) // 2], "length"
-    limit = limit_of(body)
+    return within(content, finish, limit_of(body))
+
+
+def within(content: str, finish: str, limit: int | None) -> tuple[str, str]:
+    """The content as far as the limit lets it go, and how it finishes."""
     if limit is not None and tokens(content) > limit:
-        content, finish = content[: 4 * limit], "length"
+        return content[: 4 * limit], "length"
     return content, finish
 
 
@@ -156,19 +196,32 @@ def _content(body: dict[str, Any], marks: frozenset[str], prompt: str) -> str:
             from .shaped import fitting  # see `bodies`
 
             return fitting(bodies.schema_of(wanted), number_of(prompt))
-        return msgspec.json.encode({"sandbox": _sentence(prompt)}).decode()
-    return f"Sandbox reply, no model was asked: {_sentence(prompt)}"
+        return msgspec.json.encode({"sandbox": _sentence(prompt, number_of(prompt))}).decode()
+    return plain_content(prompt, number_of(prompt))
 
 
-def _sentence(prompt: str) -> str:
-    opening = prompt[:300]
+def plain_content(prompt: str, number: int) -> str:
+    """What is answered to a prompt of this number where no form is asked for."""
+    return f"Sandbox reply, no model was asked: {_sentence(prompt, number)}"
+
+
+def _sentence(prompt: str, number: int) -> str:
+    """One of five sentences about the prompt, made of the few words that it shows."""
+    opening, kind = prompt[:300], number % 5
     for mark in MARKS if "[[" in opening else ():
         opening = opening.replace(mark, " ")
-    words = opening.split()
+    by_the_longest = kind in (2, 3)
+    words = opening.split() if by_the_longest else opening.split(None, 6)[:6]
     if not words:
         return "your prompt has no words."
-    head = " ".join(words[:6]).strip(".,;:")[:60]
-    longest = max(words, key=len).strip(".,;:!?\"'()")[:40]
-    return _SENTENCES[number_of(prompt) % len(_SENTENCES)].format(
-        head=head, longest=longest, size=len(prompt)
-    )
+    if by_the_longest:
+        longest = max(words, key=len).strip(".,;:!?\"'()")[:40]
+        if kind == 2:
+            return f"the longest word near the start is “{longest}”."
+        return f"“{longest}” is the word that stays in mind."
+    head = " ".join(words).strip(".,;:")[:60]
+    if kind == 0:
+        return f"your prompt begins with “{head}”."
+    if kind == 1:
+        return f"here a model would take up “{head}”."
+    return f"“{head}” opens a prompt of {len(prompt)} characters."

@@ -16,9 +16,10 @@ from typing import Any
 
 import msgspec
 
-from . import bodies, replies
+from . import bodies, ordinary, replies
 from .bodies import RowError
 from .faults import marks_in
+from .forms import Forms, answered, chat_id, line_id, request_id
 from .ids import time_part
 from .intake import Fault, Line, Order, duplicate, read_line
 from .rules import Rules
@@ -36,6 +37,8 @@ def result_lines(batch: Batch, end: Standing, order: Order, uploaded: Path) -> I
     encode = msgspec.json.Encoder().encode
     at = end.in_progress_at if end.in_progress_at is not None else batch.created_at
     moment = time_part(at)
+    forms = Forms(batch.rules, moment, int(at))
+    salted = hashlib.blake2b(f"{batch.id} ".encode(), digest_size=32)
     rows = zip(order.offsets, order.lengths, itertools.pairwise(order.failed), strict=True)
     # Unbuffered: the rows are read out of order, and a buffer would be filled anew for each.
     with uploaded.open("rb", buffering=0) as file:
@@ -43,11 +46,18 @@ def result_lines(batch: Batch, end: Standing, order: Order, uploaded: Path) -> I
             if place >= end.answered and end.status != "expired":
                 return
             file.seek(offset)
-            line, error = _line(file.read(length), failed=after > before, batch=batch)
+            raw, failed = file.read(length), after > before
+            salting = salted.copy()
+            salting.update(b"%d" % offset)
+            salt = salting.hexdigest()
+            usual = None if failed or place >= end.answered else ordinary.read(raw)
+            if usual is not None:
+                yield True, forms.line(*usual, salt)
+                continue
+            line, error = _line(raw, failed=failed, batch=batch)
             if line is None:
                 continue
-            salt = hashlib.blake2b(f"{batch.id} {offset}".encode(), digest_size=32).hexdigest()
-            head: dict[str, Any] = {"id": f"batch_req_out_{moment}{salt[:16]}", "custom_id": line.custom_id}
+            head: dict[str, Any] = {"id": line_id(moment, salt), "custom_id": line.custom_id}
             if place >= end.answered:
                 yield False, encode({**head, "response": None, "error": _EXPIRED}) + b"\n"
                 continue
@@ -55,13 +65,12 @@ def result_lines(batch: Batch, end: Standing, order: Order, uploaded: Path) -> I
             marks = marks_in(prompt)
             if "[[lose]]" in marks:
                 continue
+            asked = request_id(moment, salt)
             if error is not None:
-                written = (
-                    encode({**head, **_failed(batch.rules, error, f"req_{moment}{salt[16:32]}")}) + b"\n"
-                )
+                written = encode({**head, **_failed(batch.rules, error, asked)}) + b"\n"
             else:
-                response = _response(batch.rules, line, marks, prompt, salt, moment, int(at))
-                written = encode({**head, "response": response, "error": None}) + b"\n"
+                body = _body(line, marks, prompt, asked, salt, int(at))
+                written = answered(batch.rules, head["id"], line.custom_id, asked, body)
             yield error is None, written * (2 if "[[double]]" in marks else 1)
 
 
@@ -86,21 +95,11 @@ def _failed(rules: Rules, error: RowError, request_id: str) -> dict[str, Any]:
     return {"response": {"status_code": error.status, "request_id": request_id, "body": body}, "error": None}
 
 
-def _response(
-    rules: Rules, line: Line, marks: frozenset[str], prompt: str, salt: str, moment: str, at: int
+def _body(
+    line: Line, marks: frozenset[str], prompt: str, request_id: str, salt: str, at: int
 ) -> dict[str, Any]:
-    request_id = f"req_{moment}{salt[16:32]}"
     if line.url in bodies.AUDIO:
-        body = replies.transcript(line.body, request_id)
-    else:
-        body = replies.completion(
-            line.body, marks, prompt, request_id=request_id, chat_id=chat_id(salt), at=at, tier="batch"
-        )
-        if rules.output_line == "2025":
-            del body["usage_breakdown"], body["service_tier"], body["x_groq"]["seed"]
-    return {"status_code": 200, "request_id": request_id, "body": body}
-
-
-def chat_id(salt: str) -> str:
-    """`chatcmpl-` and a version 4 UUID, out of at least 64 hex digits of which the last 32 are used."""
-    return f"chatcmpl-{salt[32:40]}-{salt[40:44]}-4{salt[45:48]}-a{salt[49:52]}-{salt[52:64]}"
+        return replies.transcript(line.body, request_id)
+    return replies.completion(
+        line.body, marks, prompt, request_id=request_id, chat_id=chat_id(salt), at=at, tier="batch"
+    )
