@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import Future
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
-from itertools import compress
+from itertools import accumulate, compress
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
 from groq_magic import wire
 from groq_magic.costs import Rate
@@ -31,6 +31,8 @@ UNANSWERED = frozenset({FAILED, EXPIRED, CANCELLED, MISSING})
 _LEFT = "Nobody watches this batch any more (the extension was unloaded). Take it up again: %groq attach"
 
 _NOWHERE = 0  # file 0 is no file: the row has no line anywhere
+
+_BLOCK = 2**16  # bytes of a file that are read at once: as much as a processor has at hand
 
 MISFIT = "schema_mismatch"
 """The code of a reply that does not fit its schema: ours, the reply is there."""
@@ -214,46 +216,106 @@ class Rows:
         of two successes.
         """
         source = self._sources[number]
-        row_of = self._row_finder(source)
         with self._lock:
             if path not in self._read:
                 self._paths.append(path)
                 self._read[path] = len(self._paths) - 1, 0, 0, 0
                 self._own_files.add(len(self._paths) - 1)
             index, offset, asked, answered = self._read[path]
-            with path.open("rb") as file:
-                file.seek(offset)
-                for line in file:  # bytes are split at b"\n" alone, as JSONL is
-                    if until is not None and offset >= until:
-                        break
-                    start, offset = offset, offset + len(line)
-                    if line.isspace():
-                        continue
-                    try:
-                        custom_id, finish, prompt_tokens, completion_tokens, error = wire.outcome(line)
-                    except ValueError:
-                        continue
-                    row = row_of(custom_id)
-                    if row is None:
-                        continue
-                    asked, answered = asked + prompt_tokens, answered + completion_tokens
-                    if self.status[row] in (OK, CUT):
-                        if self._file[row] not in self._own_files:
-                            self._replaced[row] = prompt_tokens, completion_tokens
-                        continue
-                    if self.status[row] != PENDING:
-                        self._uncount(row)
-                    self._file[row], self._offset[row] = index, start
-                    self.prompt_tokens[row], self.completion_tokens[row] = prompt_tokens, completion_tokens
-                    if error is None:
-                        self.status[row] = CUT if finish == "length" else OK
-                        if self.schema is not None and finish != "length":
-                            self._fit(row, wire.text_of(line))
-                    else:
-                        self.status[row] = _CODES.get(error[0], FAILED)
-                        self._count(error[0], error[1], row)
+            for lines, starts in _blocks(path, offset, until):
+                offset = starts.pop()
+                told = self._take_all(source, index, lines, starts)
+                told = told or self._take_each(source, index, lines, starts)
+                asked, answered = asked + told[0], answered + told[1]
             self._read[path] = index, offset, asked, answered
             self._repeat()
+        return asked, answered
+
+    def _take_all(
+        self, source: Source, index: int, lines: list[bytes], starts: list[int]
+    ) -> tuple[int, int] | None:
+        """Takes in lines that are the first answers to rows of ours; None, and nothing is done, where one
+        is not.
+        """
+        found = wire.ordinary(lines, texts=self.schema is not None)
+        rows = None if found is None else self._rows_of(source, found.ids)
+        if found is None or rows is None:
+            return None
+        states = bytes([CUT if reason == "length" else OK for reason in found.finish_reasons])
+        columns = states, starts, found.prompt_tokens, found.completion_tokens
+        if isinstance(rows, range):
+            if any(self.status[rows.start : rows.stop]):
+                return None
+            self._put_run(rows, index, *columns)
+        else:
+            if any(map(self.status.__getitem__, rows)) or len(set(rows)) < len(rows):
+                return None
+            self._put(rows, index, *columns)
+        for row, text in zip(rows, found.texts, strict=False):
+            if self.status[row] == OK:
+                self._fit(row, text)
+        return sum(found.prompt_tokens), sum(found.completion_tokens)
+
+    def _put_run(
+        self, rows: range, index: int, states: bytes, starts: list[int], asked: list[int], answered: list[int]
+    ) -> None:
+        """Sets the columns of rows that follow each other."""
+        these = slice(rows.start, rows.stop)
+        self._file[these] = array("H", (index,)) * len(rows)
+        self._offset[these] = array("Q", starts)
+        self.prompt_tokens[these] = array("I", asked)
+        self.completion_tokens[these] = array("I", answered)
+        self.status[these] = states
+
+    def _put(
+        self,
+        rows: Sequence[int],
+        index: int,
+        states: bytes,
+        starts: list[int],
+        asked: list[int],
+        answered: list[int],
+    ) -> None:
+        """The same of rows in any order."""
+        status, files, offsets = self.status, self._file, self._offset
+        prompt_tokens, completion_tokens = self.prompt_tokens, self.completion_tokens
+        for row, state, start, before, after in zip(rows, states, starts, asked, answered, strict=True):
+            files[row], offsets[row] = index, start
+            prompt_tokens[row], completion_tokens[row] = before, after
+            status[row] = state
+
+    def _take_each(
+        self, source: Source, index: int, lines: list[bytes], starts: list[int]
+    ) -> tuple[int, int]:
+        """Takes in any lines, one by one."""
+        row_of = self._row_finder(source)
+        asked = answered = 0
+        for line, start in zip(lines, starts, strict=True):
+            if line.isspace():
+                continue
+            try:
+                custom_id, finish, prompt_tokens, completion_tokens, error = wire.outcome(line)
+            except ValueError:
+                continue
+            row = row_of(custom_id)
+            if row is None:
+                continue
+            asked, answered = asked + prompt_tokens, answered + completion_tokens
+            if self.status[row] in (OK, CUT):
+                if self._file[row] not in self._own_files:
+                    self._replaced[row] = prompt_tokens, completion_tokens
+                continue
+            if self.status[row] != PENDING:
+                self._uncount(row)
+            self._file[row], self._offset[row] = index, start
+            self.prompt_tokens[row], self.completion_tokens[row] = prompt_tokens, completion_tokens
+            if error is None:
+                self.status[row] = CUT if finish == "length" else OK
+                if self.schema is not None and finish != "length":
+                    self._fit(row, wire.text_of(line))
+            else:
+                self.status[row] = _CODES.get(error[0], FAILED)
+                self._count(error[0], error[1], row)
         return asked, answered
 
     def judge(self, schema: Schema) -> None:
@@ -496,6 +558,18 @@ class Rows:
 
         return row_of
 
+    def _rows_of(self, source: Source, custom_ids: list[str]) -> Sequence[int] | None:
+        """The rows of ids, as a range where they follow each other; None where one is nobody's."""
+        if not source.prefix:
+            found = list(map(self._row_finder(source), custom_ids))
+            return None if None in found else cast(list[int], found)
+        numbers, rows = _numbers(source.prefix, custom_ids), source.rows
+        if not numbers or min(numbers) < 0 or max(numbers) >= len(rows):
+            return None
+        if isinstance(numbers, range):
+            return rows[numbers.start : numbers.stop]
+        return [rows[number] for number in numbers]
+
     # --- reading ------------------------------------------------------------------------------------
 
     def __len__(self) -> int:
@@ -679,3 +753,34 @@ class Rows:
 def _better(state: int, than: int) -> bool:
     """Whether what came of asking again is worth more than what was there."""
     return state == OK != than or (state == CUT and than != OK) or than == PENDING
+
+
+def _blocks(path: Path, offset: int, until: int | None) -> Iterator[tuple[list[bytes], list[int]]]:
+    """A file's lines from an offset on, some tens of kilobytes at a time, with where each begins and the last
+    ends; `until` is where a line ends. Bytes are split at b"\n" alone, as JSONL is.
+    """
+    with path.open("rb", buffering=2 * _BLOCK) as file:
+        file.seek(offset)
+        while (until is None or offset < until) and (lines := file.readlines(_BLOCK)):
+            starts = list(accumulate(map(len, lines), initial=offset))
+            if until is not None and starts[-1] > until:
+                starts = starts[: bisect_left(starts, until) + 1]
+                del lines[len(starts) - 1 :]
+            offset = starts[-1]
+            yield lines, starts
+
+
+def _numbers(prefix: str, custom_ids: list[str]) -> Sequence[int] | None:
+    """The numbers behind a prefix, as a range where they follow each other; None where one is not as we
+    write it.
+    """
+    cut = len(prefix)
+    try:
+        first = int(custom_ids[0][cut:])
+        run = range(first, first + len(custom_ids))
+        if custom_ids[-1] == f"{prefix}{run[-1]}" and custom_ids == [f"{prefix}{n}" for n in run]:
+            return run
+        numbers = [int(custom_id[cut:]) for custom_id in custom_ids]
+    except ValueError:
+        return None
+    return numbers if custom_ids == [f"{prefix}{n}" for n in numbers] else None
