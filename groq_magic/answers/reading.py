@@ -9,9 +9,10 @@ from __future__ import annotations
 import threading
 from array import array
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import Future
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from itertools import accumulate, compress
 from pathlib import Path
@@ -166,6 +167,9 @@ class Rows:
         self._offsets: dict[int, array[int]] = {}
         self._finders: dict[int, Callable[[str], int | None]] = {}
         self._lock = threading.Lock()
+        self._version = 0  # how often rows have changed
+        self._counts: tuple[int, dict[str, int]] = -1, {}  # at which version, and what was counted
+        self._label_counts: tuple[int, dict[str, int]] = -1, {}
         self._at_end: dict[str, Callable[[], str]] = {}
         self._ended = False  # whether what is to be done at the end is being done, or was
         self.said: dict[str, str] = {}  # what came of it
@@ -192,6 +196,15 @@ class Rows:
 
     # --- filling ------------------------------------------------------------------------------------
 
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        """Keeps others from filling meanwhile; what was counted before is counted anew."""
+        with self._lock:
+            try:
+                yield
+            finally:
+                self._version += 1
+
     def inspect(self, number: int, path: Path) -> Held:
         """What a result file holds of a shard, before it is taken in."""
         row_of = self._row_finder(self._sources[number])
@@ -216,7 +229,7 @@ class Rows:
         of two successes.
         """
         source = self._sources[number]
-        with self._lock:
+        with self._changing():
             if path not in self._read:
                 self._paths.append(path)
                 self._read[path] = len(self._paths) - 1, 0, 0, 0
@@ -323,7 +336,7 @@ class Rows:
 
         It is asked for again by a retry, and by nothing else: it was answered, and paid.
         """
-        with self._lock:
+        with self._changing():
             for row in self._misfits:
                 self._counted.pop(row, None)
                 self.status[row] = OK
@@ -352,19 +365,26 @@ class Rows:
 
     def label_counts(self, rows: Iterable[int] | None = None) -> dict[str, int]:
         """How often each label was given, in the schema's order; {} where there are no labels."""
-        if not self._label or self.schema is None or not self.schema.labels:
-            return {}
-        taken = self._label if rows is None else array("H", (self._label[row] for row in rows))
-        return {label: taken.count(place) for place, label in enumerate(self.schema.labels, 1)}
+        if rows is not None:
+            return self._count_labels(self._label[row] for row in rows) if self._label else {}
+        version = self._version
+        if self._label_counts[0] != version:
+            self._label_counts = version, self._count_labels(self._label)
+        return dict(self._label_counts[1])
+
+    def _count_labels(self, places: Iterable[int]) -> dict[str, int]:
+        labels = self.schema.labels if self._label and self.schema else None
+        seen = Counter(places) if labels else {}
+        return {label: seen.get(place, 0) for place, label in enumerate(labels or (), 1)}
 
     def close(self, number: int, status: int, code: str, reason: str) -> None:
         """Says how the rows of a shard ended of which no line came."""
-        with self._lock:
-            for row in self._sources[number].rows:
-                if self.status[row] == PENDING:
-                    self.status[row] = status
-                    self._count(code, reason, row)
+        with self._changing():
+            for row in self._pending(self._sources[number].rows):
+                self.status[row] = status
+                self._count(code, reason, row)
             self._ends[number] = (code, reason)
+            self._finders.pop(number, None)  # a million ids of the user's own are not kept in memory
             self._repeat()
 
     def reopen(self, lent: Sequence[Lent]) -> None:
@@ -377,7 +397,7 @@ class Rows:
     def borrow(self, lent: Lent) -> None:
         """Takes over how the lender's rows stand, as far as they have ended."""
         other = lent.lender
-        with self._lock:
+        with self._changing():
             places: dict[int, int] = {}
             retried = any(
                 other.lent[place].retry for place in tuple(other.waiting)
@@ -417,9 +437,14 @@ class Rows:
                 self._fit_all(fresh)
             self._repeat()
 
+    def _pending(self, rows: Sequence[int]) -> list[int]:
+        if isinstance(rows, range) and self.status.find(PENDING, rows.start, rows.stop) < 0:
+            return []
+        return [row for row in rows if self.status[row] == PENDING]
+
     def close_lent(self, lent: Lent, status: int, code: str, reason: str) -> None:
         """Says how the rows ended that a lender did not bring to an end."""
-        with self._lock:
+        with self._changing():
             for row in lent.rows:
                 if self.status[row] == PENDING:
                     self.status[row] = status
@@ -541,8 +566,9 @@ class Rows:
         """From a custom_id to the row it belongs to, or None."""
         if not source.prefix:
             if source.number not in self._finders:
-                rows_of = {found: source.rows[n] for n, found in enumerate(self._given(source))}
-                self._finders[source.number] = rows_of.get
+                with source.path.open("rb") as file:
+                    ids = map(wire.request_id, file)
+                    self._finders[source.number] = dict(zip(ids, source.rows, strict=False)).get
             return self._finders[source.number]
         prefix, rows = source.prefix, source.rows
         cut = len(prefix)
@@ -576,8 +602,11 @@ class Rows:
         return len(self.status)
 
     def counts(self) -> dict[str, int]:
-        """How many rows are in each status."""
-        return {name: self.status.count(code) for code, name in enumerate(STATUSES)}
+        """How many rows are in each status: counted once after each file, not for each snapshot."""
+        version = self._version  # read first: what changes meanwhile is counted again
+        if self._counts[0] != version:
+            self._counts = version, {name: self.status.count(code) for code, name in enumerate(STATUSES)}
+        return dict(self._counts[1])
 
     @property
     def done(self) -> bool:
