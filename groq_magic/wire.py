@@ -627,6 +627,31 @@ def asked(line: bytes) -> Asked:
     return Asked(found.custom_id, bytes(found.body))
 
 
+class _Asking(msgspec.Struct, gc=False):
+    role: str
+    content: str
+
+
+class _Prompt(msgspec.Struct, gc=False):
+    messages: list[_Asking]
+
+
+class _Prompted(msgspec.Struct, gc=False):
+    body: _Prompt
+
+
+_decode_prompt = msgspec.json.Decoder(_Prompted).decode
+
+
+def prompt_text(line: bytes) -> str | None:
+    """The text of an input line's lone user message, system messages aside; None for another shape."""
+    with suppress(ValueError, RecursionError):
+        asked = [message for message in _decode_prompt(line).body.messages if message.role != "system"]
+        if len(asked) == 1 and asked[0].role == "user":
+            return asked[0].content
+    return None
+
+
 def any_request(line: bytes) -> Request:
     """One input line as somebody else may have written it: broken characters and missing parts are mended.
 

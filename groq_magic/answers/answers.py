@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 from groq_magic import wire
-from groq_magic.answers import display, frames, saved, spending
+from groq_magic.answers import columns, display, frames, saved, spending
 from groq_magic.answers.reading import CUT, OK, PENDING, SKIPPED, STATUSES, Rows
 from groq_magic.answers.saved import Asked
 from groq_magic.costs import Cost
@@ -326,10 +326,7 @@ class Answers(Sequence[Answer]):
     def texts(self) -> list[str | None]:
         """Every answer's text; None exactly where there is none. Raises StillRunning before the end."""
         self._check("The texts are")
-        return [
-            reply.text if reply is not None and reply.error is None else None
-            for reply in self._rows.replies(self._picked)
-        ]
+        return columns.came(self._rows, self._picked).texts
 
     @property
     def parsed(self) -> list[Any]:

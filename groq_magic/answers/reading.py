@@ -347,9 +347,9 @@ class Rows:
             self._fit_all([row for row, status in enumerate(self.status) if status == OK])
 
     def _fit_all(self, rows: Sequence[int]) -> None:
-        for row, reply in zip(rows, self.replies(rows), strict=True):
-            if reply is not None:
-                self._fit(row, reply.text)
+        for row, line in zip(rows, self.found(rows), strict=True):
+            if line is not None:
+                self._fit(row, wire.text_of(line))
 
     def _fit(self, row: int, text: str | None) -> None:
         """Holds a row's reply against the schema."""
@@ -642,15 +642,19 @@ class Rows:
         """
         with ExitStack() as opened:
             files: dict[int, IO[bytes]] = {}
+            ends: dict[int, int] = {}  # where the last line read ends, which mostly is where the next begins
             for row in rows:
-                index = self._file[row]
+                index, offset = self._file[row], self._offset[row]
                 if index == _NOWHERE:
                     yield None
                     continue
                 if index not in files:
-                    files[index] = opened.enter_context(self._paths[index].open("rb"))
-                files[index].seek(self._offset[row])
-                yield files[index].readline()
+                    files[index] = opened.enter_context(self._paths[index].open("rb", buffering=_BLOCK))
+                if ends.get(index) != offset:
+                    files[index].seek(offset)
+                line = files[index].readline()
+                ends[index] = offset + len(line)
+                yield line
 
     def answered(self, row: int) -> bool:
         """Whether a row has a whole answer, one that fits its schema."""
@@ -685,12 +689,16 @@ class Rows:
         """The lines that were sent for many rows, each file opened once."""
         with ExitStack() as opened:
             files: dict[Path, IO[bytes]] = {}
+            ends: dict[Path, int] = {}
             for row in rows:
                 path, offset = self._lies(row)
                 if path not in files:
-                    files[path] = opened.enter_context(path.open("rb"))
-                files[path].seek(offset)
-                yield files[path].readline()
+                    files[path] = opened.enter_context(path.open("rb", buffering=_BLOCK))
+                if ends.get(path) != offset:
+                    files[path].seek(offset)
+                line = files[path].readline()
+                ends[path] = offset + len(line)
+                yield line
 
     def _lies(self, row: int) -> tuple[Path, int]:
         """The file that a row was sent in, and where its line begins."""
