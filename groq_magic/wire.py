@@ -481,8 +481,11 @@ def outcome(line: bytes) -> tuple[str, str | None, int, int, tuple[str, str] | N
     The quick way in: only these few fields are decoded. A line of another shape (an error, an older
     service) takes the lenient way. Raises ValueError where the line is no JSON or has no custom_id.
     """
-    with suppress(ValueError, RecursionError):
+    try:
         found = _decode_line(line)
+    except (ValueError, RecursionError):
+        pass
+    else:
         body = found.response.body
         used, finish = body.usage, body.choices.first.finish_reason or None
         return found.custom_id, finish, used.prompt_tokens, used.completion_tokens, None
@@ -645,11 +648,12 @@ _decode_prompt = msgspec.json.Decoder(_Prompted).decode
 
 def prompt_text(line: bytes) -> str | None:
     """The text of an input line's lone user message, system messages aside; None for another shape."""
-    with suppress(ValueError, RecursionError):
-        asked = [message for message in _decode_prompt(line).body.messages if message.role != "system"]
-        if len(asked) == 1 and asked[0].role == "user":
-            return asked[0].content
-    return None
+    try:
+        messages = _decode_prompt(line).body.messages
+    except (ValueError, RecursionError):
+        return None
+    asked = [message for message in messages if message.role != "system"]
+    return asked[0].content if len(asked) == 1 and asked[0].role == "user" else None
 
 
 def any_request(line: bytes) -> Request:
@@ -670,6 +674,14 @@ def result_id(line: bytes) -> str:
         return _decode_id(line).custom_id
     except ValueError:
         return outcome(line)[0]
+
+
+def result_ids(lines: Sequence[bytes]) -> list[str] | None:
+    """The custom_id of each of these result lines; None where one has none, or is read leniently."""
+    try:
+        return [_decode_id(line).custom_id for line in lines]
+    except (ValueError, RecursionError):
+        return None
 
 
 def request_id(line: bytes) -> str:

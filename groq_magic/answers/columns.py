@@ -36,7 +36,7 @@ def came(rows: Rows, picked: Sequence[int]) -> Came:
     found = Came()
     lines = rows.found(picked)
     for some in _pieces(picked):
-        states = [rows.status[row] for row in some]
+        states = rows.states(some)
         held = list(islice(lines, len(some)))
         if not _plain(found, states, held):
             for row, state, line in zip(some, states, held, strict=True):
@@ -48,7 +48,7 @@ def _pieces(picked: Sequence[int]) -> Iterator[Sequence[int]]:
     return (picked[start : start + _LINES] for start in range(0, len(picked), _LINES))
 
 
-def _plain(found: Came, states: list[int], lines: list[bytes | None]) -> bool:
+def _plain(found: Came, states: bytes, lines: list[bytes | None]) -> bool:
     """Adds rows that all have plain answers; False, and nothing is added, where one has another end."""
     if not {OK, CUT}.issuperset(states):
         return False

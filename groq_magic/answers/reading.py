@@ -207,18 +207,30 @@ class Rows:
 
     def inspect(self, number: int, path: Path) -> Held:
         """What a result file holds of a shard, before it is taken in."""
-        row_of = self._row_finder(self._sources[number])
+        source = self._sources[number]
         ours, others = bytearray(len(self.status)), 0
-        with path.open("rb") as file:
-            for line in file:
+        for lines, _ in _blocks(path, 0, None):
+            custom_ids = wire.result_ids(lines)
+            rows = None if custom_ids is None else self._rows_of(source, custom_ids)
+            if isinstance(rows, range):
+                ours[rows.start : rows.stop] = b"\1" * len(rows)
+                continue
+            for row in rows if rows is not None else self._row_of_each(source, lines):
+                if row is None:
+                    others += 1
+                else:
+                    ours[row] = 1
+        return Held(ours.count(1), others)
+
+    def _row_of_each(self, source: Source, lines: list[bytes]) -> Iterator[int | None]:
+        """The row that each line is for, None where there is none; blank lines are left out."""
+        row_of = self._row_finder(source)
+        for line in lines:
+            if not line.isspace():
                 row = None
                 with suppress(ValueError):
                     row = row_of(wire.result_id(line))
-                if row is not None:
-                    ours[row] = 1
-                elif not line.isspace():
-                    others += 1
-        return Held(ours.count(1), others)
+                yield row
 
     def collect(self, number: int, path: Path, until: int | None = None) -> tuple[int, int]:
         """Takes in a result file of a shard, from where it was read to; the tokens that all of it tells of,
@@ -472,6 +484,8 @@ class Rows:
 
     def first(self, row: int) -> int:
         """The row whose answer this row's is: itself, unless it repeats another."""
+        if not self.repeated.rows:
+            return row
         n = bisect_left(self.repeated.rows, row)
         repeats = n < len(self.repeated.rows) and self.repeated.rows[n] == row
         return self.repeated.first[n] if repeats else row
@@ -655,6 +669,12 @@ class Rows:
                 line = files[index].readline()
                 ends[index] = offset + len(line)
                 yield line
+
+    def states(self, rows: Sequence[int]) -> bytes:
+        """The status of each of these rows, as a number."""
+        if isinstance(rows, range) and rows.step > 0:
+            return bytes(self.status[rows.start : rows.stop : rows.step])
+        return bytes(map(self.status.__getitem__, rows))
 
     def answered(self, row: int) -> bool:
         """Whether a row has a whole answer, one that fits its schema."""
