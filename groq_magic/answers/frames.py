@@ -71,10 +71,9 @@ def dicts(answers: Answers) -> list[dict[str, Any]]:
     """One dict for each prompt, with its `id` and `prompt`, or the columns of the source table."""
     source = _source(answers)
     if source is None:
-        pairs = zip(_ids(answers), columns.prompts(answers._rows, answers._picked), strict=True)
-        asked = [{"id": custom_id, "prompt": prompt} for custom_id, prompt in pairs]
-    else:
-        asked = source if isinstance(source, list) else source.rows(named=True)
+        found = _columns(answers, (), conversations=True)
+        return [dict(zip(found, row, strict=True)) for row in zip(*found.values(), strict=True)]
+    asked = source if isinstance(source, list) else source.rows(named=True)
     taken = dict.fromkeys(key for given in asked for key in given)  # of all rows: a row may lack some
     names = renamed(added(answers), taken)
     rows = zip(*_came(answers), strict=True)
@@ -237,13 +236,13 @@ def _read_again(file: File) -> object:
     return _library("pyarrow").concat_tables(pieces)
 
 
-def _columns(answers: Answers, taken: Iterable[str]) -> dict[str, list[Any]]:
-    """The columns that stand beside the source's, whose names are `taken`."""
+def _columns(answers: Answers, taken: Iterable[str], *, conversations: bool = False) -> dict[str, list[Any]]:
+    """The columns that stand beside the source's, whose names are `taken`; `conversations` stay lists."""
     names, found = list(added(answers)), _came(answers)
     if answers._frame is None:
         names = ["id", "prompt", *names]
-        asked = map(_as_text, columns.prompts(answers._rows, answers._picked))
-        found = [_ids(answers), list(asked), *found]
+        asked = list(columns.prompts(answers._rows, answers._picked))
+        found = [_ids(answers), asked if conversations else list(map(_as_text, asked)), *found]
     return dict(zip(renamed(names, taken), found, strict=True))
 
 
