@@ -117,10 +117,11 @@ def test_an_id_is_ours_only_as_we_write_it(tmp_path: Path, end: str) -> None:
 
 
 def test_a_large_file_in_another_order_is_read_whole(tmp_path: Path) -> None:
-    """Lines of more than one block, backwards and then again forwards: each row finds its own line."""
+    """Lines of more than one block, backwards: each row finds its own; what comes again changes none."""
     rows, path = rows_of(Source(0, tmp_path / "sent", range(3_000), "p-")), tmp_path / "output"
     lines = [line(f"p-{n}", f"text {n}", asked=n) for n in range(3_000)]
-    path.write_bytes(b"".join([*reversed(lines), *lines]))
+    again = [line(f"p-{n}", "too late", "length", asked=n) for n in range(3_000)]
+    path.write_bytes(b"".join([*reversed(lines), *again]))
     assert rows.collect(0, path)[1] == 3 * 6_000
     assert list(rows.prompt_tokens) == list(range(3_000))
     for n, reply in enumerate(rows.replies(range(3_000))):
