@@ -172,3 +172,16 @@ def test_ids_of_the_users_own_leave_nothing_behind(tmp_path: Path) -> None:
     assert not rows._finders
     assert not rows._ids
     assert [rows.row_of(each) for each in (*ids, "three")] == [0, 1, None]
+
+
+@settings(max_examples=60)
+@given(lines=st.lists(LINES, min_size=1, max_size=8), given_ids=st.booleans())
+def test_a_file_holds_what_its_lines_hold(folder: Path, lines: list[bytes], given_ids: bool) -> None:
+    """Before a file is taken in: how many requests it answers, and how many lines answer none."""
+    known = [f"p-{n}" for n in range(6)]
+    rows = rows_of(Source(0, sent(folder / "sent", known), range(6), "" if given_ids else "p-"))
+    found = [json.loads(each).get("custom_id") for each in lines if each.startswith(b"{")]
+    ours = [each for each in found if each in known]
+    filled = sum(not each.isspace() for each in lines)
+    held = rows.inspect(0, sent_back(folder / "output", *lines))
+    assert (held.ours, held.others) == (len(set(ours)), filled - len(ours))
