@@ -15,7 +15,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from groq_magic import client, prompts
-from groq_magic.answers import Answers
+from groq_magic.answers import Answer, Answers
 from groq_magic.errors import NotSent, StillRunning
 from groq_magic.settings import DEFAULT_MODEL, Settings
 from tests import markup, offline
@@ -513,6 +513,32 @@ def test_lists_become_frames_with_id_and_prompt(mixed: Answers) -> None:
     assert list(mixed.to_pandas()["id"]) == list(MIXED)
     assert mixed.to_polars()["answer"].to_list() == TEXTS
     assert list(mixed.to_dicts()[0]) == columns
+
+
+def as_a_row(answer: Answer) -> dict[str, Any]:
+    """What a table is to say of an answer."""
+    usage = answer.usage if answer.status != "pending" else None
+    reply = answer if answer.status != "pending" else None
+    return {
+        "id": answer.custom_id,
+        "prompt": answer.prompt,
+        "answer": reply and reply.text,
+        "answer_status": answer.status,
+        "answer_error": str(answer.error) if answer.error else None,
+        "answer_finish": reply and reply.finish_reason,
+        "prompt_tokens": usage and usage.prompt_tokens,
+        "completion_tokens": usage and usage.completion_tokens,
+    }
+
+
+def test_a_table_says_what_each_answer_says(mixed: Answers, pending: Answers) -> None:
+    """Of plain answers, of others among them, in any order, and of what is not there yet."""
+    many = offline.ended(offline.ask([f"[[echo]]{n}" for n in range(150)] + ["[[fail]] one"], name="many"))
+    for answers in (mixed, mixed[::-1], mixed[3:], many, many[::-3], many[:0], pending):
+        assert answers.to_dicts(partial=True) == [as_a_row(answer) for answer in answers]
+    assert many.texts == [answer.text for answer in many]
+    assert mixed.failed.texts == [None, None]
+    assert [answer.custom_id for answer in mixed[::-1].cut] == ["d"]
 
 
 def test_a_conversation_is_one_cell_of_a_frame() -> None:

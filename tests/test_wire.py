@@ -449,6 +449,28 @@ def test_the_quick_way_and_the_full_way_agree(line: dict[str, Any]) -> None:
     assert read_quickly(data) == read_in_full(data)
 
 
+@given(LINE)
+def test_what_is_read_together_is_what_each_line_says(line: dict[str, Any]) -> None:
+    """Of plain answers the columns say what `reply` says, text and all; of others there are none."""
+    data = as_bytes(line)
+    lean, said = wire.ordinary([data]), wire.ordinary([data, data], texts=True)
+    if said is not None:
+        full = wire.reply(data)
+        assert (full.error, said.texts) == (None, [full.text] * 2)
+    if lean is not None:
+        read = lean.ids[0], lean.finish_reasons[0], lean.prompt_tokens[0], lean.completion_tokens[0], None
+        assert read == read_in_full(data)
+    assert wire.ordinary([data, b"{}"]) is None
+
+
+def test_a_plain_answer_is_read_the_quick_way() -> None:
+    """The sample of today's output line is of the shape that is read many at a time."""
+    data = as_bytes(sample("output_line"))
+    found = wire.ordinary([data, data], texts=True)
+    assert found is not None
+    assert found.texts == [wire.reply(data).text] * 2
+
+
 @given(st.sampled_from(RESULT_LINES), st.data())
 def test_both_ways_agree_on_lines_with_a_broken_byte(name: str, data: st.DataObject) -> None:
     """A sample line with one byte changed is read alike or refused alike."""

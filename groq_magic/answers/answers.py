@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 from groq_magic import wire
-from groq_magic.answers import display, frames, saved, spending
+from groq_magic.answers import columns, display, frames, saved, spending
 from groq_magic.answers.reading import CUT, OK, PENDING, SKIPPED, STATUSES, Rows
 from groq_magic.answers.saved import Asked
 from groq_magic.costs import Cost
@@ -241,7 +241,9 @@ class Answers(Sequence[Answer]):
     @property
     def counts(self) -> dict[str, int]:
         """How many answers are in each status; those that occur."""
-        seen = bytes(self._rows.status[row] for row in self._picked) if self._part else self._rows.status
+        if not self._part:
+            return {name: n for name, n in self._rows.counts().items() if n}
+        seen = self._rows.states(self._picked)
         return {name: n for code, name in enumerate(STATUSES) if (n := seen.count(code))}
 
     @property
@@ -326,10 +328,7 @@ class Answers(Sequence[Answer]):
     def texts(self) -> list[str | None]:
         """Every answer's text; None exactly where there is none. Raises StillRunning before the end."""
         self._check("The texts are")
-        return [
-            reply.text if reply is not None and reply.error is None else None
-            for reply in self._rows.replies(self._picked)
-        ]
+        return columns.came(self._rows, self._picked).texts
 
     @property
     def parsed(self) -> list[Any]:
@@ -355,20 +354,20 @@ class Answers(Sequence[Answer]):
     @property
     def failed(self) -> Answers:
         """Those that were asked and have no answer, whatever the reason."""
-        return self._where(lambda status: status not in (PENDING, OK, CUT, SKIPPED))
+        return self._where({*range(len(STATUSES))} - {PENDING, OK, CUT, SKIPPED})
 
     @property
     def cut(self) -> Answers:
         """Those that stopped at max tokens."""
-        return self._where(lambda status: status == CUT)
+        return self._where({CUT})
 
-    def _where(self, wanted: Callable[[int], bool]) -> Answers:
-        rows = [row for row in self._picked if wanted(self._rows.status[row])]
-        return self._of(rows)
+    def _where(self, wanted: set[int]) -> Answers:
+        states = self._rows.states(self._picked)
+        return self._of([row for row, state in zip(self._picked, states, strict=True) if state in wanted])
 
     def _check(self, what: str, partial: bool = False) -> None:
         """A part whose rows have all ended may be read before the whole has; `partial` is never too early."""
-        early = not partial and any(self._rows.status[row] == PENDING for row in self._picked)
+        early = not partial and PENDING in self._rows.states(self._picked)
         if early or self._rows.not_sent is not None:
             self._rows.check_done(what, self.name)
 

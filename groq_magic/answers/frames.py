@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
 
+from groq_magic.answers import columns
 from groq_magic.errors import InputError
 from groq_magic.prompts.checks import one_line
 from groq_magic.prompts.files import File
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     import polars
     import pyarrow
 
-    from groq_magic.answers.answers import Answer, Answers
+    from groq_magic.answers.answers import Answers
     from groq_magic.schema import Schema
 
 
@@ -66,42 +67,16 @@ def kept(frame: object | None) -> object | None:
     return frame.clone() if known.is_polars_dataframe(frame) else frame
 
 
-def _row(answer: Answer, samples: int, schema: Schema | None) -> list[Any]:
-    """The values of the columns that `added` names."""
-    sample = [answer.sample] if samples > 1 else []
-    empty = [None] * len(schema.fields if schema else ())
-    if answer.status == "pending":
-        return [*sample, None, "pending", *[None] * (len(ADDED) - 2), *empty]
-    usage, error = answer.usage, answer.error
-    fields = empty
-    if schema is not None and answer.status == "ok":
-        held = schema.values(answer.text or "")
-        fields = [held.get(name) for name in schema.fields]
-    return [
-        *sample,
-        answer.text,
-        answer.status,
-        str(error) if error else None,
-        answer.finish_reason,
-        usage.prompt_tokens if usage else None,
-        usage.completion_tokens if usage else None,
-        *fields,
-    ]
-
-
 def dicts(answers: Answers) -> list[dict[str, Any]]:
     """One dict for each prompt, with its `id` and `prompt`, or the columns of the source table."""
     source = _source(answers)
     if source is None:
-        asked, rows = [], []
-        for answer in answers.each(prompts=True):
-            asked.append({"id": answer.custom_id, "prompt": answer.prompt})
-            rows.append(_row(answer, answers._rows.samples, answers._schema))
-    else:
-        rows = _rows(answers)
-        asked = source if isinstance(source, list) else source.rows(named=True)
+        found = _columns(answers, (), conversations=True)
+        return [dict(zip(found, row, strict=True)) for row in zip(*found.values(), strict=True)]
+    asked = source if isinstance(source, list) else source.rows(named=True)
     taken = dict.fromkeys(key for given in asked for key in given)  # of all rows: a row may lack some
     names = renamed(added(answers), taken)
+    rows = zip(*_came(answers), strict=True)
     return [given | dict(zip(names, row, strict=True)) for given, row in zip(asked, rows, strict=True)]
 
 
@@ -114,11 +89,11 @@ def to_pandas(answers: Answers) -> pandas.DataFrame:
         given = pd.DataFrame(index=pd.RangeIndex(len(answers)))
     else:
         given = pd.DataFrame(source) if isinstance(source, list) else _turned(source.to_pandas)
-    columns = _columns(answers, given.columns)
+    beside = _columns(answers, given.columns)
     framed: pandas.DataFrame = given.assign(
         **{
             name: pd.Series(values, given.index, dtype=_pandas_type(name, values))
-            for name, values in columns.items()
+            for name, values in beside.items()
         }
     )
     return framed
@@ -126,7 +101,7 @@ def to_pandas(answers: Answers) -> pandas.DataFrame:
 
 def _kinds(name: str, values: list[Any]) -> set[type]:
     """Of which types the values of a column are, missing ones aside; texts where all are missing."""
-    kinds = {type(value) for value in values} - {type(None)}
+    kinds = set(map(type, values)) - {type(None)}
     return kinds or {int if name.startswith(_COUNTS) else str}
 
 
@@ -155,8 +130,8 @@ def to_polars(answers: Answers) -> polars.DataFrame:
             raise _mixed("Polars", exc) from exc
     else:
         given = _turned(source.to_polars)
-    columns = [_polars_series(pl, name, values) for name, values in _columns(answers, given.columns).items()]
-    framed: polars.DataFrame = pl.DataFrame(columns) if source is None else given.hstack(columns)
+    beside = [_polars_series(pl, name, values) for name, values in _columns(answers, given.columns).items()]
+    framed: polars.DataFrame = pl.DataFrame(beside) if source is None else given.hstack(beside)
     return framed
 
 
@@ -185,8 +160,8 @@ def to_arrow(answers: Answers) -> pyarrow.Table:
         given = (
             pa.Table.from_pandas(source.to_pandas(), preserve_index=False) if pandas_s else source.to_arrow()
         )
-    columns = _columns(answers, given.column_names if given is not None else ())
-    arrays = {name: arrow_array(pa, name, values) for name, values in columns.items()}
+    beside = _columns(answers, given.column_names if given is not None else ())
+    arrays = {name: arrow_array(pa, name, values) for name, values in beside.items()}
     if given is None:
         return pa.table(arrays)
     for name, values in arrays.items():
@@ -261,19 +236,44 @@ def _read_again(file: File) -> object:
     return _library("pyarrow").concat_tables(pieces)
 
 
-def _columns(answers: Answers, taken: Iterable[str]) -> dict[str, list[Any]]:
-    """The columns that stand beside the source's, whose names are `taken`."""
-    names, columns = list(added(answers)), [list(column) for column in zip(*_rows(answers), strict=True)]
-    columns = columns or [[] for _ in names]
+def _columns(answers: Answers, taken: Iterable[str], *, conversations: bool = False) -> dict[str, list[Any]]:
+    """The columns that stand beside the source's, whose names are `taken`; `conversations` stay lists."""
+    names, found = list(added(answers)), _came(answers)
     if answers._frame is None:
         names = ["id", "prompt", *names]
-        ids = [answer.custom_id for answer in answers]
-        columns = [ids, [_as_text(answer.prompt) for answer in answers.each(prompts=True)], *columns]
-    return dict(zip(renamed(names, taken), columns, strict=True))
+        asked = list(columns.prompts(answers._rows, answers._picked))
+        found = [_ids(answers), asked if conversations else list(map(_as_text, asked)), *found]
+    return dict(zip(renamed(names, taken), found, strict=True))
 
 
-def _rows(answers: Answers) -> list[list[Any]]:
-    return [_row(answer, answers._rows.samples, answers._schema) for answer in answers.each()]
+def _ids(answers: Answers) -> list[str]:
+    return [answers._rows.custom_id(row) for row in answers._picked]
+
+
+def _came(answers: Answers) -> list[list[Any]]:
+    """The columns that `added` names."""
+    rows, schema = answers._rows, answers._schema
+    found = columns.came(rows, answers._picked)
+    samples = [[rows.sample(row) for row in answers._picked]] if rows.samples > 1 else []
+    return [
+        *samples,
+        found.texts,
+        found.status,
+        found.errors,
+        found.finish_reasons,
+        found.prompt_tokens,
+        found.completion_tokens,
+        *(_fields(schema, found) if schema is not None else ()),
+    ]
+
+
+def _fields(schema: Schema, found: columns.Came) -> list[list[Any]]:
+    """A column for each field of what fits the schema."""
+    held = [
+        schema.values(text or "") if status == "ok" else {}
+        for text, status in zip(found.texts, found.status, strict=True)
+    ]
+    return [[each.get(name) for each in held] for name in schema.fields]
 
 
 def added(answers: Answers) -> tuple[str, ...]:

@@ -9,13 +9,14 @@ from __future__ import annotations
 import threading
 from array import array
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import Future
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
-from itertools import compress
+from itertools import accumulate, compress
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
 from groq_magic import wire
 from groq_magic.costs import Rate
@@ -31,6 +32,8 @@ UNANSWERED = frozenset({FAILED, EXPIRED, CANCELLED, MISSING})
 _LEFT = "Nobody watches this batch any more (the extension was unloaded). Take it up again: %groq attach"
 
 _NOWHERE = 0  # file 0 is no file: the row has no line anywhere
+
+_BLOCK = 2**16  # bytes of a file that are read at once: as much as a processor has at hand
 
 MISFIT = "schema_mismatch"
 """The code of a reply that does not fit its schema: ours, the reply is there."""
@@ -164,6 +167,9 @@ class Rows:
         self._offsets: dict[int, array[int]] = {}
         self._finders: dict[int, Callable[[str], int | None]] = {}
         self._lock = threading.Lock()
+        self._version = 0  # how often rows have changed
+        self._counts: tuple[int, dict[str, int]] = -1, {}  # at which version, and what was counted
+        self._label_counts: tuple[int, dict[str, int]] = -1, {}
         self._at_end: dict[str, Callable[[], str]] = {}
         self._ended = False  # whether what is to be done at the end is being done, or was
         self.said: dict[str, str] = {}  # what came of it
@@ -190,20 +196,41 @@ class Rows:
 
     # --- filling ------------------------------------------------------------------------------------
 
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        """Keeps others from filling meanwhile; what was counted before is counted anew."""
+        with self._lock:
+            try:
+                yield
+            finally:
+                self._version += 1
+
     def inspect(self, number: int, path: Path) -> Held:
         """What a result file holds of a shard, before it is taken in."""
-        row_of = self._row_finder(self._sources[number])
+        source = self._sources[number]
         ours, others = bytearray(len(self.status)), 0
-        with path.open("rb") as file:
-            for line in file:
+        for lines, _ in _blocks(path, 0, None):
+            custom_ids = wire.result_ids(lines)
+            rows = None if custom_ids is None else self._rows_of(source, custom_ids)
+            if isinstance(rows, range):
+                ours[rows.start : rows.stop] = b"\1" * len(rows)
+                continue
+            for row in rows if rows is not None else self._row_of_each(source, lines):
+                if row is None:
+                    others += 1
+                else:
+                    ours[row] = 1
+        return Held(ours.count(1), others)
+
+    def _row_of_each(self, source: Source, lines: list[bytes]) -> Iterator[int | None]:
+        """The row that each line is for, None where there is none; blank lines are left out."""
+        row_of = self._row_finder(source)
+        for line in lines:
+            if not line.isspace():
                 row = None
                 with suppress(ValueError):
                     row = row_of(wire.result_id(line))
-                if row is not None:
-                    ours[row] = 1
-                elif not line.isspace():
-                    others += 1
-        return Held(ours.count(1), others)
+                yield row
 
     def collect(self, number: int, path: Path, until: int | None = None) -> tuple[int, int]:
         """Takes in a result file of a shard, from where it was read to; the tokens that all of it tells of,
@@ -214,46 +241,106 @@ class Rows:
         of two successes.
         """
         source = self._sources[number]
-        row_of = self._row_finder(source)
-        with self._lock:
+        with self._changing():
             if path not in self._read:
                 self._paths.append(path)
                 self._read[path] = len(self._paths) - 1, 0, 0, 0
                 self._own_files.add(len(self._paths) - 1)
             index, offset, asked, answered = self._read[path]
-            with path.open("rb") as file:
-                file.seek(offset)
-                for line in file:  # bytes are split at b"\n" alone, as JSONL is
-                    if until is not None and offset >= until:
-                        break
-                    start, offset = offset, offset + len(line)
-                    if line.isspace():
-                        continue
-                    try:
-                        custom_id, finish, prompt_tokens, completion_tokens, error = wire.outcome(line)
-                    except ValueError:
-                        continue
-                    row = row_of(custom_id)
-                    if row is None:
-                        continue
-                    asked, answered = asked + prompt_tokens, answered + completion_tokens
-                    if self.status[row] in (OK, CUT):
-                        if self._file[row] not in self._own_files:
-                            self._replaced[row] = prompt_tokens, completion_tokens
-                        continue
-                    if self.status[row] != PENDING:
-                        self._uncount(row)
-                    self._file[row], self._offset[row] = index, start
-                    self.prompt_tokens[row], self.completion_tokens[row] = prompt_tokens, completion_tokens
-                    if error is None:
-                        self.status[row] = CUT if finish == "length" else OK
-                        if self.schema is not None and finish != "length":
-                            self._fit(row, wire.text_of(line))
-                    else:
-                        self.status[row] = _CODES.get(error[0], FAILED)
-                        self._count(error[0], error[1], row)
+            for lines, starts in _blocks(path, offset, until):
+                offset = starts.pop()
+                told = self._take_all(source, index, lines, starts)
+                told = told or self._take_each(source, index, lines, starts)
+                asked, answered = asked + told[0], answered + told[1]
             self._read[path] = index, offset, asked, answered
             self._repeat()
+        return asked, answered
+
+    def _take_all(
+        self, source: Source, index: int, lines: list[bytes], starts: list[int]
+    ) -> tuple[int, int] | None:
+        """Takes in lines that are the first answers to rows of ours; None, and nothing is done, where one
+        is not.
+        """
+        found = wire.ordinary(lines, texts=self.schema is not None)
+        rows = None if found is None else self._rows_of(source, found.ids)
+        if found is None or rows is None:
+            return None
+        states = bytes([CUT if reason == "length" else OK for reason in found.finish_reasons])
+        columns = states, starts, found.prompt_tokens, found.completion_tokens
+        if isinstance(rows, range):
+            if any(self.status[rows.start : rows.stop]):
+                return None
+            self._put_run(rows, index, *columns)
+        else:
+            if any(map(self.status.__getitem__, rows)) or len(set(rows)) < len(rows):
+                return None
+            self._put(rows, index, *columns)
+        for row, text in zip(rows, found.texts, strict=False):
+            if self.status[row] == OK:
+                self._fit(row, text)
+        return sum(found.prompt_tokens), sum(found.completion_tokens)
+
+    def _put_run(
+        self, rows: range, index: int, states: bytes, starts: list[int], asked: list[int], answered: list[int]
+    ) -> None:
+        """Sets the columns of rows that follow each other."""
+        these = slice(rows.start, rows.stop)
+        self._file[these] = array("H", (index,)) * len(rows)
+        self._offset[these] = array("Q", starts)
+        self.prompt_tokens[these] = array("I", asked)
+        self.completion_tokens[these] = array("I", answered)
+        self.status[these] = states
+
+    def _put(
+        self,
+        rows: Sequence[int],
+        index: int,
+        states: bytes,
+        starts: list[int],
+        asked: list[int],
+        answered: list[int],
+    ) -> None:
+        """The same of rows in any order."""
+        status, files, offsets = self.status, self._file, self._offset
+        prompt_tokens, completion_tokens = self.prompt_tokens, self.completion_tokens
+        for row, state, start, before, after in zip(rows, states, starts, asked, answered, strict=True):
+            files[row], offsets[row] = index, start
+            prompt_tokens[row], completion_tokens[row] = before, after
+            status[row] = state
+
+    def _take_each(
+        self, source: Source, index: int, lines: list[bytes], starts: list[int]
+    ) -> tuple[int, int]:
+        """Takes in any lines, one by one."""
+        row_of = self._row_finder(source)
+        asked = answered = 0
+        for line, start in zip(lines, starts, strict=True):
+            if line.isspace():
+                continue
+            try:
+                custom_id, finish, prompt_tokens, completion_tokens, error = wire.outcome(line)
+            except ValueError:
+                continue
+            row = row_of(custom_id)
+            if row is None:
+                continue
+            asked, answered = asked + prompt_tokens, answered + completion_tokens
+            if self.status[row] in (OK, CUT):
+                if self._file[row] not in self._own_files:
+                    self._replaced[row] = prompt_tokens, completion_tokens
+                continue
+            if self.status[row] != PENDING:
+                self._uncount(row)
+            self._file[row], self._offset[row] = index, start
+            self.prompt_tokens[row], self.completion_tokens[row] = prompt_tokens, completion_tokens
+            if error is None:
+                self.status[row] = CUT if finish == "length" else OK
+                if self.schema is not None and finish != "length":
+                    self._fit(row, wire.text_of(line))
+            else:
+                self.status[row] = _CODES.get(error[0], FAILED)
+                self._count(error[0], error[1], row)
         return asked, answered
 
     def judge(self, schema: Schema) -> None:
@@ -261,7 +348,7 @@ class Rows:
 
         It is asked for again by a retry, and by nothing else: it was answered, and paid.
         """
-        with self._lock:
+        with self._changing():
             for row in self._misfits:
                 self._counted.pop(row, None)
                 self.status[row] = OK
@@ -272,9 +359,9 @@ class Rows:
             self._fit_all([row for row, status in enumerate(self.status) if status == OK])
 
     def _fit_all(self, rows: Sequence[int]) -> None:
-        for row, reply in zip(rows, self.replies(rows), strict=True):
-            if reply is not None:
-                self._fit(row, reply.text)
+        for row, line in zip(rows, self.found(rows), strict=True):
+            if line is not None:
+                self._fit(row, wire.text_of(line))
 
     def _fit(self, row: int, text: str | None) -> None:
         """Holds a row's reply against the schema."""
@@ -290,19 +377,26 @@ class Rows:
 
     def label_counts(self, rows: Iterable[int] | None = None) -> dict[str, int]:
         """How often each label was given, in the schema's order; {} where there are no labels."""
-        if not self._label or self.schema is None or not self.schema.labels:
-            return {}
-        taken = self._label if rows is None else array("H", (self._label[row] for row in rows))
-        return {label: taken.count(place) for place, label in enumerate(self.schema.labels, 1)}
+        if rows is not None:
+            return self._count_labels(self._label[row] for row in rows) if self._label else {}
+        version = self._version
+        if self._label_counts[0] != version:
+            self._label_counts = version, self._count_labels(self._label)
+        return dict(self._label_counts[1])
+
+    def _count_labels(self, places: Iterable[int]) -> dict[str, int]:
+        labels = self.schema.labels if self._label and self.schema else None
+        seen = Counter(places) if labels else {}
+        return {label: seen.get(place, 0) for place, label in enumerate(labels or (), 1)}
 
     def close(self, number: int, status: int, code: str, reason: str) -> None:
         """Says how the rows of a shard ended of which no line came."""
-        with self._lock:
-            for row in self._sources[number].rows:
-                if self.status[row] == PENDING:
-                    self.status[row] = status
-                    self._count(code, reason, row)
+        with self._changing():
+            for row in self._pending(self._sources[number].rows):
+                self.status[row] = status
+                self._count(code, reason, row)
             self._ends[number] = (code, reason)
+            self._finders.pop(number, None)  # a million ids of the user's own are not kept in memory
             self._repeat()
 
     def reopen(self, lent: Sequence[Lent]) -> None:
@@ -315,7 +409,7 @@ class Rows:
     def borrow(self, lent: Lent) -> None:
         """Takes over how the lender's rows stand, as far as they have ended."""
         other = lent.lender
-        with self._lock:
+        with self._changing():
             places: dict[int, int] = {}
             retried = any(
                 other.lent[place].retry for place in tuple(other.waiting)
@@ -355,9 +449,14 @@ class Rows:
                 self._fit_all(fresh)
             self._repeat()
 
+    def _pending(self, rows: Sequence[int]) -> list[int]:
+        if isinstance(rows, range) and self.status.find(PENDING, rows.start, rows.stop) < 0:
+            return []
+        return [row for row in rows if self.status[row] == PENDING]
+
     def close_lent(self, lent: Lent, status: int, code: str, reason: str) -> None:
         """Says how the rows ended that a lender did not bring to an end."""
-        with self._lock:
+        with self._changing():
             for row in lent.rows:
                 if self.status[row] == PENDING:
                     self.status[row] = status
@@ -385,6 +484,8 @@ class Rows:
 
     def first(self, row: int) -> int:
         """The row whose answer this row's is: itself, unless it repeats another."""
+        if not self.repeated.rows:
+            return row
         n = bisect_left(self.repeated.rows, row)
         repeats = n < len(self.repeated.rows) and self.repeated.rows[n] == row
         return self.repeated.first[n] if repeats else row
@@ -479,8 +580,9 @@ class Rows:
         """From a custom_id to the row it belongs to, or None."""
         if not source.prefix:
             if source.number not in self._finders:
-                rows_of = {found: source.rows[n] for n, found in enumerate(self._given(source))}
-                self._finders[source.number] = rows_of.get
+                with source.path.open("rb") as file:
+                    ids = map(wire.request_id, file)
+                    self._finders[source.number] = dict(zip(ids, source.rows, strict=False)).get
             return self._finders[source.number]
         prefix, rows = source.prefix, source.rows
         cut = len(prefix)
@@ -496,14 +598,29 @@ class Rows:
 
         return row_of
 
+    def _rows_of(self, source: Source, custom_ids: list[str]) -> Sequence[int] | None:
+        """The rows of ids, as a range where they follow each other; None where one is nobody's."""
+        if not source.prefix:
+            found = list(map(self._row_finder(source), custom_ids))
+            return None if None in found else cast(list[int], found)
+        numbers, rows = _numbers(source.prefix, custom_ids), source.rows
+        if not numbers or min(numbers) < 0 or max(numbers) >= len(rows):
+            return None
+        if isinstance(numbers, range):
+            return rows[numbers.start : numbers.stop]
+        return [rows[number] for number in numbers]
+
     # --- reading ------------------------------------------------------------------------------------
 
     def __len__(self) -> int:
         return len(self.status)
 
     def counts(self) -> dict[str, int]:
-        """How many rows are in each status."""
-        return {name: self.status.count(code) for code, name in enumerate(STATUSES)}
+        """How many rows are in each status: counted once after each file, not for each snapshot."""
+        version = self._version  # read first: what changes meanwhile is counted again
+        if self._counts[0] != version:
+            self._counts = version, {name: self.status.count(code) for code, name in enumerate(STATUSES)}
+        return dict(self._counts[1])
 
     @property
     def done(self) -> bool:
@@ -539,15 +656,25 @@ class Rows:
         """
         with ExitStack() as opened:
             files: dict[int, IO[bytes]] = {}
+            ends: dict[int, int] = {}  # where the last line read ends, which mostly is where the next begins
             for row in rows:
-                index = self._file[row]
+                index, offset = self._file[row], self._offset[row]
                 if index == _NOWHERE:
                     yield None
                     continue
                 if index not in files:
-                    files[index] = opened.enter_context(self._paths[index].open("rb"))
-                files[index].seek(self._offset[row])
-                yield files[index].readline()
+                    files[index] = opened.enter_context(self._paths[index].open("rb", buffering=_BLOCK))
+                if ends.get(index) != offset:
+                    files[index].seek(offset)
+                line = files[index].readline()
+                ends[index] = offset + len(line)
+                yield line
+
+    def states(self, rows: Sequence[int]) -> bytes:
+        """The status of each of these rows, as a number."""
+        if isinstance(rows, range) and rows.step > 0:
+            return bytes(self.status[rows.start : rows.stop : rows.step])
+        return bytes(map(self.status.__getitem__, rows))
 
     def answered(self, row: int) -> bool:
         """Whether a row has a whole answer, one that fits its schema."""
@@ -582,12 +709,16 @@ class Rows:
         """The lines that were sent for many rows, each file opened once."""
         with ExitStack() as opened:
             files: dict[Path, IO[bytes]] = {}
+            ends: dict[Path, int] = {}
             for row in rows:
                 path, offset = self._lies(row)
                 if path not in files:
-                    files[path] = opened.enter_context(path.open("rb"))
-                files[path].seek(offset)
-                yield files[path].readline()
+                    files[path] = opened.enter_context(path.open("rb", buffering=_BLOCK))
+                if ends.get(path) != offset:
+                    files[path].seek(offset)
+                line = files[path].readline()
+                ends[path] = offset + len(line)
+                yield line
 
     def _lies(self, row: int) -> tuple[Path, int]:
         """The file that a row was sent in, and where its line begins."""
@@ -679,3 +810,34 @@ class Rows:
 def _better(state: int, than: int) -> bool:
     """Whether what came of asking again is worth more than what was there."""
     return state == OK != than or (state == CUT and than != OK) or than == PENDING
+
+
+def _blocks(path: Path, offset: int, until: int | None) -> Iterator[tuple[list[bytes], list[int]]]:
+    """A file's lines from an offset on, some tens of kilobytes at a time, with where each begins and the last
+    ends; `until` is where a line ends. Bytes are split at b"\n" alone, as JSONL is.
+    """
+    with path.open("rb", buffering=2 * _BLOCK) as file:
+        file.seek(offset)
+        while (until is None or offset < until) and (lines := file.readlines(_BLOCK)):
+            starts = list(accumulate(map(len, lines), initial=offset))
+            if until is not None and starts[-1] > until:
+                starts = starts[: bisect_left(starts, until) + 1]
+                del lines[len(starts) - 1 :]
+            offset = starts[-1]
+            yield lines, starts
+
+
+def _numbers(prefix: str, custom_ids: list[str]) -> Sequence[int] | None:
+    """The numbers behind a prefix, as a range where they follow each other; None where one is not as we
+    write it.
+    """
+    cut = len(prefix)
+    try:
+        first = int(custom_ids[0][cut:])
+        run = range(first, first + len(custom_ids))
+        if custom_ids[-1] == f"{prefix}{run[-1]}" and custom_ids == [f"{prefix}{n}" for n in run]:
+            return run
+        numbers = [int(custom_id[cut:]) for custom_id in custom_ids]
+    except ValueError:
+        return None
+    return numbers if custom_ids == [f"{prefix}{n}" for n in numbers] else None
