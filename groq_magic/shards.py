@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from array import array
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -171,20 +172,40 @@ def content_hash(cuts: list[Cut], salt: bytes = b"") -> str:
 
 def repeats(cuts: Sequence[Cut]) -> int:
     """How many rows of a submission ask what another row of it asks."""
-    halves = array("Q")
+    return sum(len(part) - len({*part}) for part in _parted(cuts))
+
+
+def asked_twice(cuts: Sequence[Cut]) -> set[int]:
+    """The `halves` of fingerprints that several rows of a submission have."""
+    counts = (Counter(part) for part in _parted(cuts))
+    return {half for part in counts for half, count in part.items() if count > 1}
+
+
+def halves(cut: Cut) -> array[int]:
+    """Half the fingerprint of each line, as a number: enough to tell rows apart that are to be counted."""
+    both = array("Q", cut.fingerprints)
+    return both[::2]
+
+
+def _parted(cuts: Sequence[Cut]) -> list[array[int]]:
+    """The halves of all rows in parts that have none in common, so that little is looked at at once."""
+    count = 1 + sum(cut.lines for cut in cuts) // 100_000
+    parts = [array("Q") for _ in range(count)]
+    put = [part.append for part in parts]
     for cut in cuts:
-        halves.frombytes(cut.fingerprints)
-    lows = halves[::2]  # half a fingerprint is enough for a count
-    parts = 1 + len(lows) // 100_000  # one after the other, so that little is held at once
-    kinds = sum(len({low for low in lows if low % parts == part}) for part in range(parts))
-    return len(lows) - kinds
+        for half in halves(cut):
+            put[half % count](half)
+    return parts
 
 
 def content_of(fingerprints: bytes, path: Path, prefix: str) -> str:
     """What one file is known by: 32 hex digits over its requests, its ids, and their order."""
+    return _content(fingerprints, prefix.encode() or b"".join(_ids_in(path)))
+
+
+def _content(fingerprints: bytes, ids: bytes) -> str:
     state = xxhash.xxh3_128(fingerprints)
-    for each in (prefix.encode(),) if prefix else _ids_in(path):
-        state.update(each)
+    state.update(ids)
     return state.hexdigest()
 
 
@@ -311,19 +332,20 @@ def _renamed(line: bytes, prefix: str, number: int) -> bytes:
 class _Shard:
     """A file while it is written: how many `lines` and bytes of `size` it has, and of which rows.
 
-    These follow one another from `first` on, unless `gaps` names them.
+    These follow one another from `first` on, unless `gaps` names them. `ids` are those given, one a line.
     """
 
     def __init__(self, file: BinaryIO, prefix: str, first: int) -> None:
         self.prefix, self.first = prefix, first
         self.lines = self.size = 0
-        self.digests, self.forms = bytearray(), set[str]()
+        self.digests, self.ids, self.forms = bytearray(), bytearray(), set[str]()
         self.gaps: array[int] | None = None
         self._file = file
 
-    def add(self, lines: bytes, digests: bytes, rows: range) -> None:
+    def add(self, lines: bytes, digests: bytes, rows: range, ids: Iterable[str] = ()) -> None:
         """Writes the lines of these rows."""
         self._file.write(lines)
+        self.ids += "".join(f"{each}\n" for each in ids).encode()
         self.digests += digests
         self.lines += len(rows)
         self.size += len(lines)
@@ -425,7 +447,7 @@ class _Cutter:
             return False
         head, tail = self._hash_head, self._form.text_tail
         digests = map(xxhash.xxh3_128_digest, [head + text + tail for text in texts])
-        shard.add(lines, b"".join(digests), range(first, first + count))
+        shard.add(lines, b"".join(digests), range(first, first + count), given or ())
         self._row += count
         return True
 
@@ -469,7 +491,8 @@ class _Cutter:
                 self._ids = chain((given,), ids) if ids is not None else None
                 return False
             of_sample = _of_sample(row % samples + 1)
-            shard.add(line, xxhash.xxh3_128_digest(hash_head + body + of_sample), range(row, row + 1))
+            digest = xxhash.xxh3_128_digest(hash_head + body + of_sample)
+            shard.add(line, digest, range(row, row + 1), () if ids is None else (given,))
             self._row += 1
         return True
 
