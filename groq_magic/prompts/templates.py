@@ -33,6 +33,7 @@ from groq_magic.prompts.names import (
     syntax_error,
 )
 from groq_magic.prompts.rows import Field
+from groq_magic.prompts.values import shown
 
 _REPEATS = (nodes.For, nodes.Macro, nodes.CallBlock)
 
@@ -74,7 +75,7 @@ def _bare(tree: nodes.Template, fields: Mapping[str, Field], constants: Mapping[
             elif isinstance(node, nodes.Name) and node.name in fields:
                 text += "%s"
                 places.append(order.index(node.name))
-            elif isinstance(node, nodes.Name) and type(constants.get(node.name)) in (str, int):
+            elif isinstance(node, nodes.Name) and type(constants.get(node.name)) is str:
                 text += str(constants[node.name]).replace("%", "%%")
             else:
                 return None
@@ -138,12 +139,19 @@ class Template:
     def _failed(self, where: str, values: tuple[object, ...], exc: Exception) -> InputError:
         if isinstance(exc, _TooLong):
             return InputError(f"{where}: the filled template has over {LIMIT:,} characters: shorten it")
-        shown = zip(self.fields.items(), values, strict=False)
-        given = [f"{_said(name, f)} is {reprlib.repr(v)} ({type(v).__name__})" for (name, f), v in shown]
+        pairs = zip(self.fields.items(), values, strict=False)
+        given = [f"{_said(name, f)} is {_brief(v)} ({type(v).__name__})" for (name, f), v in pairs]
         said = (
             f"{where}: the template fails: {str(exc).rstrip('.') or type(exc).__name__}; {listed(given, 3)}"
         )
         return InputError(" ".join(said.rstrip("; ").split()))
+
+
+def _brief(value: object) -> str:
+    try:
+        return reprlib.repr(value)
+    except ValueError:  # Python writes no whole number of thousands of digits
+        return shown(value)
 
 
 def _said(name: str, field: Field) -> str:
