@@ -406,7 +406,7 @@ class _Cutter:
             return False
         forms, digests = shard.forms, bytes(shard.digests)
         form = self._form.key if not forms else SEVERAL if len(forms) > 1 else forms.pop()
-        content = content_of(digests, path, prefix)
+        content = _content(digests, prefix.encode() or bytes(shard.ids))
         self.done.append(
             Cut(
                 number, path, shard.first, shard.lines, shard.size, digests, prefix, form, content, shard.gaps

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from groq_magic import shards
@@ -94,6 +94,9 @@ def outcome(template: str, rows: object) -> object:
 
 
 @settings(deadline=None)
+@example([(float("nan"), 1)])
+@example([(10**5_000, "a"), (1, "b")])
+@example([(Own("own"), "a"), ("b", Own())])
 @given(st.lists(st.tuples(VALUES, VALUES), min_size=1, max_size=5))
 def test_a_template_of_bare_names_is_filled_as_jinja_fills_it(cells: list[tuple[object, object]]) -> None:
     """Whatever the values are: the same texts, or the same refusal, as with a statement that does nothing."""
@@ -179,6 +182,13 @@ def test_a_source_is_read_a_block_ahead_and_no_further() -> None:
     made.clear()
     assert list(islice(prompts.items, 1)) == ["0"]
     assert len(made) <= blocks.AT_ONCE
+
+
+def test_nan_is_missing_among_plain_numbers() -> None:
+    """A float that is none is skipped like None, in whatever block of whatever plain values."""
+    rows = [{"a": float("nan") if n in (3, 600) else n / 2} for n in range(700)]
+    found = list(from_source(rows, template="{{ a }}", missing="skip").items)
+    assert [n for n, each in enumerate(found) if isinstance(each, Skipped)] == [3, 600]
 
 
 @pytest.mark.parametrize(
