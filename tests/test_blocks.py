@@ -211,3 +211,9 @@ def test_halves_that_stand_twice_are_found(tmp_path: Path) -> None:
     cuts = cut([*TEXTS, *TEXTS[:2]], tmp_path / "cut", max_lines=300)
     assert shards.asked_twice(cuts) == {*shards.halves(cuts[0])[:2]}
     assert not shards.asked_twice(cuts[:2])
+
+
+def test_a_key_that_only_a_later_row_has_is_a_column() -> None:
+    """A row may bring more than the first one has; those before miss it."""
+    first, second = from_source([{"a": 1}, {"a": 2, "c": 3}], template="{{ c }}", missing="skip").items
+    assert (first, second) == (Skipped("c"), "3")
