@@ -21,15 +21,28 @@ from groq_magic.answers import Rows
 from groq_magic.job import NEVER_SENT, Job, Loan
 from groq_magic.ledger import Ledger
 from groq_magic.prompts import rules
-from groq_magic.shards import SEVERAL, Cut, Request, canonical, cut_again, fingerprint, form_of
+from groq_magic.shards import (
+    SEVERAL,
+    Cut,
+    Request,
+    asked_twice,
+    canonical,
+    cut_again,
+    fingerprint,
+    form_of,
+    halves,
+)
 
 
 def repeats(job: Job, cuts: Sequence[Cut]) -> Loan | None:
     """The rows of a submission that ask what an earlier row of it asks."""
     first: dict[bytes, int] = {}
     pairs: dict[int, int] = {}
-    for cut in cuts:
-        for line, row in enumerate(cut.rows):
+    twice = asked_twice(cuts)
+    for cut in cuts if twice else ():
+        for line, (row, half) in enumerate(zip(cut.rows, halves(cut), strict=True)):
+            if half not in twice:
+                continue
             seen = first.setdefault(cut.fingerprints[16 * line : 16 * line + 16], row)
             if seen != row:
                 pairs[row] = seen

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import os
 from array import array
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -23,6 +24,7 @@ import xxhash
 from groq_magic import wire
 from groq_magic.errors import InputError
 from groq_magic.prompts import Line, Message, Prompts, Skipped, checks, rules
+from groq_magic.prompts.blocks import AT_ONCE, all_texts, raising, taken
 
 # https://console.groq.com/docs/batch: 50,000 lines; the guide says 200 MB, the API reference 100 MB.
 MAX_LINES = 50_000
@@ -36,7 +38,7 @@ SEVERAL = "*"
 SKIPPED = "skipped.jsonl"
 """Beside the shards: the rows that are not sent."""
 
-_TICKS = 1_023  # a bit mask: every so many rows somebody is told
+_HELD = 4_000_000  # characters that are encoded in one go
 
 
 def _plain(value: object) -> str:
@@ -47,6 +49,7 @@ def _plain(value: object) -> str:
 
 
 _encode = msgspec.json.Encoder(order="sorted", enc_hook=_plain).encode
+_encode_lines = msgspec.json.Encoder().encode_lines
 _encode_as_it_is = msgspec.json.Encoder(enc_hook=_plain).encode
 
 
@@ -169,20 +172,40 @@ def content_hash(cuts: list[Cut], salt: bytes = b"") -> str:
 
 def repeats(cuts: Sequence[Cut]) -> int:
     """How many rows of a submission ask what another row of it asks."""
-    halves = array("Q")
+    return sum(len(part) - len({*part}) for part in _parted(cuts))
+
+
+def asked_twice(cuts: Sequence[Cut]) -> set[int]:
+    """The `halves` of fingerprints that several rows of a submission have."""
+    counts = (Counter(part) for part in _parted(cuts))
+    return {half for part in counts for half, count in part.items() if count > 1}
+
+
+def halves(cut: Cut) -> array[int]:
+    """Half the fingerprint of each line, as a number: enough to tell rows apart that are to be counted."""
+    both = array("Q", cut.fingerprints)
+    return both[::2]
+
+
+def _parted(cuts: Sequence[Cut]) -> list[array[int]]:
+    """The halves of all rows in parts that have none in common, so that little is looked at at once."""
+    count = 1 + sum(cut.lines for cut in cuts) // 100_000
+    parts = [array("Q") for _ in range(count)]
+    put = [part.append for part in parts]
     for cut in cuts:
-        halves.frombytes(cut.fingerprints)
-    lows = halves[::2]  # half a fingerprint is enough for a count
-    parts = 1 + len(lows) // 100_000  # one after the other, so that little is held at once
-    kinds = sum(len({low for low in lows if low % parts == part}) for part in range(parts))
-    return len(lows) - kinds
+        for half in halves(cut):
+            put[half % count](half)
+    return parts
 
 
 def content_of(fingerprints: bytes, path: Path, prefix: str) -> str:
     """What one file is known by: 32 hex digits over its requests, its ids, and their order."""
+    return _content(fingerprints, prefix.encode() or b"".join(_ids_in(path)))
+
+
+def _content(fingerprints: bytes, ids: bytes) -> str:
     state = xxhash.xxh3_128(fingerprints)
-    for each in (prefix.encode(),) if prefix else _ids_in(path):
-        state.update(each)
+    state.update(ids)
     return state.hexdigest()
 
 
@@ -306,6 +329,37 @@ def _renamed(line: bytes, prefix: str, number: int) -> bytes:
     return b'{"custom_id":"%b%d%b' % (prefix.encode(), number, line[line.index(_AFTER_ID) :])
 
 
+class _Shard:
+    """A file while it is written: how many `lines` and bytes of `size` it has, and of which rows.
+
+    These follow one another from `first` on, unless `gaps` names them. `ids` are those given, one a line.
+    """
+
+    def __init__(self, file: BinaryIO, prefix: str, first: int) -> None:
+        self.prefix, self.first = prefix, first
+        self.lines = self.size = 0
+        self.digests, self.ids, self.forms = bytearray(), bytearray(), set[str]()
+        self.gaps: array[int] | None = None
+        self._file = file
+
+    def add(self, lines: bytes, digests: bytes, rows: range, ids: Iterable[str] = ()) -> None:
+        """Writes the lines of these rows."""
+        self._file.write(lines)
+        self.ids += "".join(f"{each}\n" for each in ids).encode()
+        self.digests += digests
+        self.lines += len(rows)
+        self.size += len(lines)
+        if self.gaps is not None:
+            self.gaps.extend(rows)
+
+    def skip(self, row: int) -> None:
+        """Leaves out this row, which would be next."""
+        if not self.lines:
+            self.first = row + 1
+        elif self.gaps is None:
+            self.gaps = array("I", range(self.first, row))
+
+
 class _Cutter:
     """Cuts one file after the other from one stream of prompts."""
 
@@ -320,6 +374,7 @@ class _Cutter:
             self._items = (item for item in prompts.items for _ in range(samples))
             self._ids = _sampled(prompts.ids, samples) if prompts.ids is not None else None
         self._form, self._folder, self._tick = form, folder, tick
+        self._hash_head = _around(form.endpoint)[1] + form.text_head
         self._row = 0
         self._aside: BinaryIO | None = None
 
@@ -341,68 +396,82 @@ class _Cutter:
         number = len(self.done)
         prefix = f"{self._form.key}-{number}-" if self._ids is None else ""
         path = self._folder / f"shard-{number:04}.jsonl"
-        digests, forms = bytearray(), set[str]()
         with path.open("xb") as file:
-            size, rows = self._write(file, digests, prefix, max_lines, forms)
+            shard = _Shard(file, prefix, self._row)
+            self._fill(shard, max_lines)
             file.flush()
             os.fsync(file.fileno())
-        if not rows:
+        if not shard.lines:
             path.unlink()
             return False
+        forms, digests = shard.forms, bytes(shard.digests)
         form = self._form.key if not forms else SEVERAL if len(forms) > 1 else forms.pop()
-        content = content_of(bytes(digests), path, prefix)
+        content = _content(digests, prefix.encode() or bytes(shard.ids))
         self.done.append(
             Cut(
-                number,
-                path,
-                rows[0],
-                len(rows),
-                size,
-                bytes(digests),
-                prefix,
-                form,
-                content,
-                rows if isinstance(rows, array) else None,
+                number, path, shard.first, shard.lines, shard.size, digests, prefix, form, content, shard.gaps
             )
         )
         return True
 
-    def _write(
-        self, file: BinaryIO, digests: bytearray, prefix: str, max_lines: int, forms: set[str]
-    ) -> tuple[int, Sequence[int]]:
-        """Writes up to `max_lines` lines; how many bytes, and which rows.
+    def _fill(self, shard: _Shard, max_lines: int) -> None:
+        """Writes up to `max_lines` lines of what comes next, as many as the file may hold."""
+        line = _line_of_text(self._form, shard.prefix)
+        at_once = max(1, min(AT_ONCE, _HELD // len(line)))
+        full = False
+        while not full and shard.lines < max_lines:
+            self.tell()
+            block, failed = taken(self._items, min(at_once, max_lines - shard.lines))
+            if failed is not None:
+                if not block:
+                    raise failed
+                self._items = raising(failed)  # what came before it goes first
+            elif not block:
+                return
+            full = not (self._in_one_go(shard, block, line) or self._one_by_one(shard, block))
 
-        A line that does not fit is put back. `forms` gathers those of whole request lines.
-        """
-        form, ids, row, samples = self._form, self._ids, self._row, self._samples
-        of_sample = [_of_sample(n + 1) for n in range(samples)]
-        body_of, head, tail = form.body, form.text_head, form.text_tail
-        ours = f'{{"custom_id":"{prefix}'.encode()
+    def _in_one_go(self, shard: _Shard, block: list[Any], line: bytes) -> bool:
+        """Writes texts, each of them a row; False, with nothing done, where any needs a closer look."""
+        if self._samples > 1 or not all_texts(block) or sum(map(len, block)) > _HELD:
+            return False
+        first, count = self._row, len(block)
+        given = None if self._ids is None else list(islice(self._ids, count))
+        try:
+            texts = _each_encoded(block)
+            names = range(shard.lines, shard.lines + count) if given is None else _each_encoded(given)
+            lines = line * count % tuple(chain.from_iterable(zip(names, texts, strict=True)))
+        except UnicodeEncodeError:
+            lines = None
+        if lines is None or shard.size + len(lines) > MAX_BYTES:
+            self._ids = None if self._ids is None or given is None else chain(given, self._ids)
+            return False
+        head, tail = self._hash_head, self._form.text_tail
+        digests = map(xxhash.xxh3_128_digest, [head + text + tail for text in texts])
+        shard.add(lines, b"".join(digests), range(first, first + count), given or ())
+        self._row += count
+        return True
+
+    def _one_by_one(self, shard: _Shard, block: list[Any]) -> bool:
+        """Writes prompts of any kind; False where the file is full, and the rest of them put back."""
+        form, ids, samples = self._form, self._ids, self._samples
         middle, hash_head = _around(form.endpoint)
-        digest_of = xxhash.xxh3_128_digest
-        size, lines, first, given = 0, 0, row, ""
-        with_gaps: array[int] | None = None
-        for item in self._items:
-            if not row & _TICKS:
-                self._tick(row // samples)
+        given = ""
+        for n, item in enumerate(block):
+            row = self._row
             if type(item) is Skipped:
                 self._skip(row, item, next(ids) if ids is not None else None)
-                if with_gaps is None and lines:
-                    with_gaps = array("I", range(first, row))
-                row += 1
-                first = first if lines else row
+                shard.skip(row)
+                self._row += 1
                 continue
             try:
-                if type(item) is str:
-                    body = head + _encode(item) + tail
-                elif type(item) is Line:
+                if type(item) is Line:
                     middle, hash_head = _around(item.url)
                     body = canonical(item.body)
-                    forms.add(form_of(item.url, item.body))
+                    shard.forms.add(form_of(item.url, item.body))
                 else:
-                    body = body_of(item)  # type: ignore[arg-type]  # messages
+                    body = form.body(item)
                 if ids is None:
-                    line = b"%b%d%b%b}\n" % (ours, lines, middle, body)
+                    line = b'{"custom_id":"%b%d%b%b}\n' % (shard.prefix.encode(), shard.lines, middle, body)
                 else:
                     given = next(ids)
                     line = b'{"custom_id":%b%b%b}\n' % (_encode(given), middle[1:], body)
@@ -412,26 +481,20 @@ class _Cutter:
                 raise
             except (TypeError, ValueError, RecursionError) as exc:
                 raise InputError(f"Row {row // samples} cannot be written as JSON: {exc}.") from exc
-            if size + len(line) > MAX_BYTES:
+            if shard.size + len(line) > MAX_BYTES:
                 if len(line) > MAX_BYTES:
                     raise InputError(
                         f"Row {row // samples} alone is {len(line) / 1e6:,.0f} MB; Groq takes files of up to "
                         f"{MAX_BYTES / 1e6:,.0f} MB. Shorten it or split it."
                     )
-                self._items = chain((item,), self._items)
+                self._items = chain(block[n:], self._items)
                 self._ids = chain((given,), ids) if ids is not None else None
-                break
-            file.write(line)
-            digests += digest_of(hash_head + body + of_sample[row % samples])
-            if with_gaps is not None:
-                with_gaps.append(row)
-            size += len(line)
-            lines += 1
-            row += 1
-            if lines == max_lines:
-                break
-        self._row = row
-        return size, range(first, first + lines) if with_gaps is None else with_gaps
+                return False
+            of_sample = _of_sample(row % samples + 1)
+            digest = xxhash.xxh3_128_digest(hash_head + body + of_sample)
+            shard.add(line, digest, range(row, row + 1), () if ids is None else (given,))
+            self._row += 1
+        return True
 
     def _skip(self, row: int, item: Skipped, given: str | None) -> None:
         if self._aside is None:
@@ -451,6 +514,20 @@ def _around(endpoint: str) -> tuple[bytes, bytes]:
     """What stands between a line's id and its body, and what its fingerprint begins with."""
     url = _encode(endpoint)
     return b'","method":"POST","url":%b,"body":' % url, endpoint.encode() + b"\n"
+
+
+def _line_of_text(form: Form, prefix: str) -> bytes:
+    """The line of a text, as a format of its id (or of the number that ends it) and of the text as JSON."""
+    middle, _ = _around(form.endpoint)
+    begin, name = (b'{"custom_id":"%b' % prefix.encode(), b"%d") if prefix else (b'{"custom_id":', b"%b")
+    between = (middle if prefix else middle[1:]) + form.text_head
+    begin, between, end = (each.replace(b"%", b"%%") for each in (begin, between, form.text_tail))
+    return begin + name + between + b"%b" + end + b"}\n"
+
+
+def _each_encoded(texts: list[str]) -> list[bytes]:
+    """Each text as JSON, which never has a line's end in it."""
+    return _encode_lines(texts).split(b"\n")[:-1]
 
 
 def form_of(endpoint: str, body: Mapping[str, Any]) -> str:

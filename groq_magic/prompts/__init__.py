@@ -12,6 +12,7 @@
     templates   `{{ }}` and `{% %}`, compiled once and filled for each row
     names       what each word in a template stands for (both bring Jinja)
     checks      what a prompt is, and what each must pass
+    blocks      items a few hundred at a time, so that what is plain is seen in one go
     rules       what Groq's documents say of a request's body
     values      what JSON can hold
 

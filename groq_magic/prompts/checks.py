@@ -12,12 +12,13 @@ import difflib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, time, timedelta
-from itertools import islice
+from itertools import chain, islice
 from numbers import Number
 from typing import Any
 
 from groq_magic.errors import InputError
 from groq_magic.prompts import rules
+from groq_magic.prompts.blocks import SIMPLE, all_texts, blocks
 from groq_magic.prompts.values import HALF, a_type, encodes
 
 Message = dict[str, Any]
@@ -83,7 +84,19 @@ def first(prompts: Prompts, count: int) -> Prompts:
 
 def texts(items: Iterable[object], place: Place) -> Iterator[Prompt]:
     """The same texts. Raises at the first that is no text, or a blank one."""
-    for row, item in enumerate(items):
+    return chain.from_iterable(_texts(items, place))
+
+
+def _texts(items: Iterable[Any], place: Place) -> Iterator[Iterable[Prompt]]:
+    start = 0
+    for block in blocks(items):
+        fine = all_texts(block) and all(block) and not any(map(str.isspace, block))
+        yield block if fine else _each_text(block, start, place)
+        start += len(block)
+
+
+def _each_text(items: Iterable[object], start: int, place: Place) -> Iterator[Prompt]:
+    for row, item in enumerate(items, start):
         if type(item) is not str:
             yield _plain_text(item, row, place)
         elif not item or item.isspace():
@@ -94,7 +107,18 @@ def texts(items: Iterable[object], place: Place) -> Iterator[Prompt]:
 
 def plain(values: Iterable[object], place: Place) -> Iterator[object]:
     """The same values, to fill a template with. Raises at the first that is no text, number or date."""
-    for row, value in enumerate(values):
+    return chain.from_iterable(_plain(values, place))
+
+
+def _plain(values: Iterable[object], place: Place) -> Iterator[Iterable[object]]:
+    start = 0
+    for block in blocks(values):
+        yield block if SIMPLE.issuperset(map(type, block)) else _each_plain(block, start, place)
+        start += len(block)
+
+
+def _each_plain(values: Iterable[object], start: int, place: Place) -> Iterator[object]:
+    for row, value in enumerate(values, start):
         if type(value) is not str and not isinstance(value, PLAIN):
             _plain_text(value, row, place)
         yield value

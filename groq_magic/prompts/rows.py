@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sqlite3
+from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from itertools import compress
-from typing import NamedTuple
+from operator import itemgetter
+from typing import Any, NamedTuple
 
 from groq_magic.errors import InputError
+from groq_magic.prompts.blocks import blocks, none_missing
 from groq_magic.prompts.checks import is_missing, quoted, rows_place
 from groq_magic.prompts.values import a_type
 
@@ -144,7 +147,8 @@ def of_records(source: Sequence[object], named: str, start: int = 0) -> Rows:
     keys, same, place = None, True, rows_place(named)
     if not isinstance(source[0], Mapping) and is_record(source[0]):
         source = [_as_dict(record) for record in source]
-    for n, record in enumerate(source):
+    alike = _alike(source)
+    for n, record in enumerate(source[:1] if alike else source):
         if type(record) is not dict and not isinstance(record, Mapping):
             like = "as row 0 is" if n + start else "as later rows are"
             raise InputError(f"{place(start + n)} is {a_type(record)}, not a dict {like}")
@@ -152,16 +156,32 @@ def of_records(source: Sequence[object], named: str, start: int = 0) -> Rows:
         same = same and record.keys() == keys
     records: Sequence[Mapping[object, object]] = source  # type: ignore[assignment]  # as was just checked
     columns = keys or () if same else dict.fromkeys(key for record in records for key in record)
+
+    def read(column: object) -> Iterator[object]:
+        return map(itemgetter(column), records) if alike else (record.get(column) for record in records)
+
     return Rows(
         named,
         range(start, start + len(source)),
         columns=tuple(columns),
-        read=lambda column: (record.get(column) for record in records),
-        missing=lambda field: _missing(record.get(field.column) for record in records),
+        read=read,
+        missing=lambda field: _missing(read(field.column)),
         plain={"row": lambda: iter(records)},
         frame=source,
         casting="[{{**row, {column!r}: str(row[{column!r}])}} for row in {source}]",
     )
+
+
+def _alike(source: Sequence[Any]) -> bool:
+    """Whether all are plain dicts of the same keys."""
+    keys = source[0]
+    if set(map(type, source)) != {dict} or not keys or set(map(len, source)) != {len(keys)}:
+        return False
+    try:
+        deque(map(itemgetter(*keys), source), maxlen=0)
+    except KeyError:
+        return False
+    return True
 
 
 def of_dict_of_records(source: Mapping[object, object], named: str, start: int = 0) -> Rows:
@@ -176,4 +196,9 @@ def of_requests(source: Sequence[object], named: str, start: int = 0) -> Rows:
 
 
 def _missing(values: Iterator[object] | Collection[object]) -> list[int]:
-    return [n for n, value in enumerate(values) if type(value) is not str and is_missing(value)]
+    found, start = list[int](), 0
+    for block in blocks(values):
+        if not none_missing(block):
+            found += [n for n, value in enumerate(block, start) if is_missing(value)]
+        start += len(block)
+    return found

@@ -6,6 +6,7 @@ This module imports Narwhals, and is imported only where a source is no list and
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import Any
 
 import narwhals as nw
@@ -130,8 +131,8 @@ def _words(frame: nw.DataFrame[Any]) -> tuple[str, str]:
 
 
 def _batches(series: nw.Series[Any]) -> Iterator[object]:
-    for start in range(0, len(series), BATCH):
-        yield from series[start : start + BATCH].to_list()
+    starts = range(0, len(series), BATCH)
+    return chain.from_iterable(series[start : start + BATCH].to_list() for start in starts)
 
 
 def _missing(series: nw.Series[Any]) -> Sequence[int]:

@@ -11,11 +11,14 @@ from __future__ import annotations
 import reprlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
+from operator import itemgetter
 from typing import Any
 
 from jinja2 import TemplateError, TemplateSyntaxError, nodes
 
 from groq_magic.errors import InputError
+from groq_magic.prompts.blocks import all_simple, blocks
 from groq_magic.prompts.checks import PLAIN, Place, is_missing, listed, nearest, sized
 from groq_magic.prompts.names import (
     ENVIRONMENT,
@@ -30,12 +33,55 @@ from groq_magic.prompts.names import (
     syntax_error,
 )
 from groq_magic.prompts.rows import Field
+from groq_magic.prompts.values import shown
 
 _REPEATS = (nodes.For, nodes.Macro, nodes.CallBlock)
 
 
 class _TooLong(Exception):
     """One row's text grew over the limit."""
+
+
+@dataclass(frozen=True)
+class Bare:
+    """A template that is text and bare names of fields alone: `{{ a }} and {{ b }}` is "%s and %s".
+
+    `places` are those of its names among the fields, where these do not simply follow one another.
+    """
+
+    format: str
+    places: tuple[int, ...] | None
+
+    def filled(self, block: list[tuple[object, ...]]) -> list[str] | None:
+        """The texts that Jinja would make of these rows, or None where a value may need a closer look."""
+        cells = list(chain.from_iterable(block))
+        if not all_simple(cells):
+            return None
+        rows = block if self.places is None else map(itemgetter(*self.places), block)
+        try:
+            texts = list(map(self.format.__mod__, rows))
+        except ValueError:  # Python writes no whole number of thousands of digits
+            return None
+        return texts if max(map(len, texts)) <= LIMIT else None
+
+
+def _bare(tree: nodes.Template, fields: Mapping[str, Field], constants: Mapping[str, object]) -> Bare | None:
+    """The template as one that is filled without Jinja, if it is so simple."""
+    text, places, order = "", list[int](), list(fields)
+    for output in tree.body:
+        for node in output.nodes if isinstance(output, nodes.Output) else (None,):
+            if isinstance(node, nodes.TemplateData):
+                text += node.data.replace("%", "%%")
+            elif isinstance(node, nodes.Name) and node.name in fields:
+                text += "%s"
+                places.append(order.index(node.name))
+            elif isinstance(node, nodes.Name) and type(constants.get(node.name)) is str:
+                text += str(constants[node.name]).replace("%", "%%")
+            else:
+                return None
+    if not places:
+        return None
+    return Bare(text, None if places == [*range(len(fields))] else tuple(places))
 
 
 @dataclass(frozen=True)
@@ -47,15 +93,30 @@ class Template:
     constants: Mapping[str, object] = field(default_factory=dict)
     repeats: bool = False
     assigns: bool = False
+    bare: Bare | None = None
 
     def render(self, rows: Iterable[tuple[object, ...]], place: Place) -> Iterator[str]:
         """One text a row; each row holds the values of `fields` in that order. Errors name the row."""
+        if self.bare is None:
+            return self._render(rows, place)
+        return chain.from_iterable(self._filled(self.bare, rows, place))
+
+    def _filled(
+        self, bare: Bare, rows: Iterable[tuple[object, ...]], place: Place
+    ) -> Iterator[Iterable[str]]:
+        start = 0
+        for block in blocks(rows):
+            yield bare.filled(block) or self._render(block, place, start)
+            start += len(block)
+
+    def _render(self, rows: Iterable[tuple[object, ...]], place: Place, start: int = 0) -> Iterator[str]:
+        """The same by Jinja itself, for rows from the place `start` on."""
         names = {**GLOBALS, **self.constants}
         # One context for all rows. `Template.render` would build one for each, at 20 times the price.
         context = ENVIRONMENT.context_class(ENVIRONMENT, names, "template", {})
         fill, fields = self.compiled.root_render_func, tuple(self.fields)
         join = _bounded if self.repeats else "".join
-        for row, values in enumerate(rows):
+        for row, values in enumerate(rows, start):
             if len(fields) == 1:
                 names[fields[0]] = values[0]
             else:
@@ -78,12 +139,19 @@ class Template:
     def _failed(self, where: str, values: tuple[object, ...], exc: Exception) -> InputError:
         if isinstance(exc, _TooLong):
             return InputError(f"{where}: the filled template has over {LIMIT:,} characters: shorten it")
-        shown = zip(self.fields.items(), values, strict=False)
-        given = [f"{_said(name, f)} is {reprlib.repr(v)} ({type(v).__name__})" for (name, f), v in shown]
+        pairs = zip(self.fields.items(), values, strict=False)
+        given = [f"{_said(name, f)} is {_brief(v)} ({type(v).__name__})" for (name, f), v in pairs]
         said = (
             f"{where}: the template fails: {str(exc).rstrip('.') or type(exc).__name__}; {listed(given, 3)}"
         )
         return InputError(" ".join(said.rstrip("; ").split()))
+
+
+def _brief(value: object) -> str:
+    try:
+        return reprlib.repr(value)
+    except ValueError:  # Python writes no whole number of thousands of digits
+        return shown(value)
 
 
 def _said(name: str, field: Field) -> str:
@@ -174,6 +242,7 @@ def _compiled(
     first_line: int = 1,
 ) -> Template:
     repeats, assigns = any(tree.find_all(_REPEATS)), bool(assigned(tree))
+    bare = _bare(tree, fields, constants)
     try:
         compiled = ENVIRONMENT.from_string(tree)
     except TemplateSyntaxError as exc:
@@ -182,4 +251,4 @@ def _compiled(
         raise InputError(f"{what}: {exc}") from exc
     except (SyntaxError, RecursionError, MemoryError) as exc:  # Python's own limits on nesting
         raise InputError(f"{what} is nested too deeply: write it flatter") from exc
-    return Template(compiled, fields, constants, repeats, assigns)
+    return Template(compiled, fields, constants, repeats, assigns, bare)
