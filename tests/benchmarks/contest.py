@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,10 +16,14 @@ Sides = Mapping[str, Facts]
 
 @dataclass(frozen=True)
 class Place:
-    """Folders: `shared` holds what all sides are given, `own` is empty and one measurement's alone."""
+    """Folders: `shared` holds what all sides are given, `own` is empty and one measurement's alone.
+
+    What is put to `opened` is closed at the end.
+    """
 
     shared: Path
     own: Path
+    opened: ExitStack
 
 
 Act = Callable[[], Facts]

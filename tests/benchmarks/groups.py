@@ -6,7 +6,7 @@ from importlib import import_module
 
 from tests.benchmarks.contest import Contest, Group
 
-NAMES = ("building", "reading")
+NAMES = ("building", "reading", "submitting", "starting", "watching", "whole", "sandbox", "reusing")
 
 
 def group(name: str) -> Group:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -63,3 +64,25 @@ def columns(paths: Iterable[Path]) -> dict[str, list[Any]]:
             for column, value in zip(made.values(), found[f"{PREFIX}{number}"], strict=True):
                 column.append(value)
     return made
+
+
+def whole(api: str, prompts: Iterable[str], folder: Path, sleep_s: float) -> dict[str, str]:
+    """The script from prompts to texts by custom_id: build, upload, create, ask until done, download, read."""
+    import requests
+
+    key = {"Authorization": "Bearer gsk_benchmark"}
+    asked, came = folder / "batch_input.jsonl", folder / "batch_output.jsonl"
+    build(prompts, asked)
+    with asked.open("rb") as file:
+        form: dict[str, Any] = {"files": {"file": (asked.name, file)}, "data": {"purpose": "batch"}}
+        file_id = requests.post(f"{api}/files", headers=key, timeout=600, **form).json()["id"]
+    body = {"input_file_id": file_id, "endpoint": ENDPOINT, "completion_window": "24h"}
+    batch_id = requests.post(f"{api}/batches", headers=key, json=body, timeout=600).json()["id"]
+    url = f"{api}/batches/{batch_id}"
+    batch = requests.get(url, headers=key, timeout=600).json()
+    while batch["status"] != "completed":
+        batch = requests.get(url, headers=key, timeout=600).json()
+        time.sleep(sleep_s)
+    results = requests.get(f"{api}/files/{batch['output_file_id']}/content", headers=key, timeout=600)
+    came.write_bytes(results.content)
+    return read([came])[0]

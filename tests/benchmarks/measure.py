@@ -1,4 +1,4 @@
-"""Measuring: each side in a fresh process of its own, ours and the others in turn, the best of some rounds."""
+"""Measuring: each side in a fresh process of its own, ours and the others in turn, the best of a few."""
 
 from __future__ import annotations
 

@@ -10,6 +10,7 @@ import argparse
 import json
 import tempfile
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 from tests.benchmarks import groups, memory
@@ -26,18 +27,21 @@ def measured(contest: Contest, side: str, rows: int, shared: Path, own: Path) ->
     prepare = contest.sides[side]
     if contest.warm:
         few, mine = own / "warm-shared", own / "warm"
-        few.mkdir(), mine.mkdir()
+        few.mkdir()
+        mine.mkdir()
         if contest.give:
             contest.give(_WARM, few)
-        prepare(_WARM, Place(few, mine))()
+        with ExitStack() as opened:
+            prepare(_WARM, Place(few, mine, opened))()
     work = own / "work"
     work.mkdir()
-    act = prepare(rows, Place(shared, work))
-    before = memory.settle()
-    cpu, began = time.process_time(), time.perf_counter()
-    said = act()
-    seconds, cpu = time.perf_counter() - began, time.process_time() - cpu
-    held = (memory.peak() - before) / 1e6
+    with ExitStack() as opened:
+        act = prepare(rows, Place(shared, work, opened))
+        before = memory.settle()
+        cpu, began = time.process_time(), time.perf_counter()
+        said = act()
+        seconds, cpu = time.perf_counter() - began, time.process_time() - cpu
+        held = (memory.peak() - before) / 1e6
     return {"rows": float(rows), "seconds": seconds, "cpu_s": cpu, "peak_mb": held, **said}
 
 
