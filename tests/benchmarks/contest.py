@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 Facts = dict[str, float]
@@ -72,7 +72,6 @@ class Group:
     title: str
     contests: tuple[Contest, ...]
     bound: str = ""
-    default: bool = field(default=True)
 
 
 def faster(times: float, than: str) -> Target:

@@ -67,7 +67,7 @@ def columns(paths: Iterable[Path]) -> dict[str, list[Any]]:
 
 
 def whole(api: str, prompts: Iterable[str], folder: Path, sleep_s: float) -> dict[str, str]:
-    """The script from prompts to texts by custom_id: build, upload, create, ask until done, download, read."""
+    """The script, prompts → texts by custom_id: build, upload, create, ask until done, download, read."""
     import requests
 
     key = {"Authorization": "Bearer gsk_benchmark"}

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -89,14 +90,21 @@ def result(number: int, custom_id: str) -> dict[str, Any]:
     return {"id": f"batch_req_out_{digits}", "custom_id": custom_id, "response": response, "error": None}
 
 
+def _encoder() -> Callable[[Any], bytes]:
+    """msgspec's, or where a peer's environment has none, Python's own, which writes the same."""
+    try:
+        import msgspec
+    except ImportError:
+        return lambda value: json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+    return msgspec.json.Encoder().encode
+
+
 def result_files(rows: int, folder: Path) -> None:
     """Puts result files of up to `LINES` lines into the folder; in each the lines lie in no order.
 
     Their ids are those of our shards: `PREFIX`, and the line's number in its own file.
     """
-    import msgspec  # where peers are measured there may be none
-
-    encode, chance = msgspec.json.Encoder().encode, random.Random(3)
+    encode, chance = _encoder(), random.Random(3)
     for place, start in enumerate(range(0, rows, LINES)):
         lines = list(range(min(LINES, rows - start)))
         chance.shuffle(lines)

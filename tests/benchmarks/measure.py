@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -73,15 +75,27 @@ def _asked(python: str, case: str, rows: int, shared: Path) -> Facts | str:
     command = [python, "-m", "tests.benchmarks.one", case, str(rows), "--shared", str(shared)]
     kept = {name: value for name, value in os.environ.items() if not name.startswith("GROQ_")}
     environment = {**kept, "PYTHONPATH": str(ROOT), "PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring"}
+    # In a session of its own, so that a sandbox which it has started ends with it.
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+        cwd=shared,
+        start_new_session=True,
+    )
     try:
-        ended = subprocess.run(
-            command, capture_output=True, text=True, timeout=LONGEST_S, env=environment, cwd=shared
-        )
+        said, wrong = process.communicate(timeout=LONGEST_S)
     except subprocess.TimeoutExpired:
         return f"took over {LONGEST_S:g} s"
-    if ended.returncode:
-        return (ended.stderr.strip().splitlines() or [f"ended with {ended.returncode}"])[-1]
-    facts: Facts = json.loads(ended.stdout.splitlines()[-1]) if ended.stdout else {}
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)
+        process.wait()
+    if process.returncode:
+        return (wrong.strip().splitlines() or [f"ended with {process.returncode}"])[-1]
+    facts: Facts = json.loads(said.splitlines()[-1]) if said else {}
     return facts
 
 

@@ -18,7 +18,6 @@ _SERVICE = "http://benchmark"
 def _job(job_id: str, rows: int) -> Any:
     from groq_magic.job import Job
 
-    known = {"service": _SERVICE, "base_url": _SERVICE, "key_fingerprint": "0" * 8, "notebook": "n"}
     return Job(
         job_id,
         time.time(),
@@ -28,7 +27,10 @@ def _job(job_id: str, rows: int) -> Any:
         window="24h",
         prompts=rows,
         content=job_id,
-        **known,
+        service=_SERVICE,
+        base_url=_SERVICE,
+        key_fingerprint="0" * 8,
+        notebook="notebook.ipynb",
     )
 
 
