@@ -39,7 +39,7 @@ def _building(write: Callable[[list[str], Path], None]) -> Prepare:
 
 
 def _write_batch_openai(prompts: list[str], folder: Path) -> None:
-    from batch_openai import BatchRequestBuilder
+    from batch_openai import BatchRequestBuilder  # type: ignore[import-not-found]  # it is elsewhere
 
     for start in range(0, len(prompts), made.LINES):
         builder = BatchRequestBuilder()
@@ -49,7 +49,7 @@ def _write_batch_openai(prompts: list[str], folder: Path) -> None:
 
 
 def _write_openai_batch(prompts: list[str], folder: Path) -> None:
-    from openai_batch import Batch
+    from openai_batch import Batch  # type: ignore[import-not-found]  # it is elsewhere
 
     for start in range(0, len(prompts), made.LINES):
         with Batch(submission_input_file=folder / f"{start}.jsonl") as batch:
@@ -58,7 +58,7 @@ def _write_openai_batch(prompts: list[str], folder: Path) -> None:
 
 
 def _write_instructor(prompts: list[str], folder: Path) -> None:
-    from instructor.batch import BatchProcessor
+    from instructor.batch import BatchProcessor  # type: ignore[import-not-found]  # it is elsewhere
 
     processor = BatchProcessor(made.MODEL, _answer_model())
     for start in range(0, len(prompts), made.LINES):
@@ -88,7 +88,7 @@ def _reading(read: Callable[[Path], int]) -> Prepare:
 
 def _read_batch_openai(path: Path) -> int:
     """As its `BatchJob.wait` does once the file's text is there."""
-    from batch_openai import BatchResult
+    from batch_openai import BatchResult  # type: ignore[import-not-found]  # it is elsewhere
 
     lines = [json.loads(line) for line in path.read_text().strip().splitlines() if line]
     return len(BatchResult._from_jsonl_lines(lines).succeeded)

@@ -26,7 +26,7 @@ def _in_ipython(rows: int, place: Place) -> Callable[[int], float]:
     from IPython.core.history import HistoryManager
     from IPython.core.interactiveshell import InteractiveShell
 
-    HistoryManager.enabled = False
+    HistoryManager.enabled = False  # type: ignore[assignment]  # its type is a trait
     shell = InteractiveShell.instance(colors="nocolor")
     silent = place.opened.enter_context((place.own / "said").open("w"))
     sys.stdout, out = silent, sys.stdout
