@@ -88,7 +88,7 @@ def _reading(read: Callable[[Path], int]) -> Prepare:
 
 def _read_batch_openai(path: Path) -> int:
     """As its `BatchJob.wait` does once the file's text is there."""
-    from batch_openai import BatchResult  # type: ignore[import-not-found]  # it is elsewhere
+    from batch_openai import BatchResult
 
     lines = [json.loads(line) for line in path.read_text().strip().splitlines() if line]
     return len(BatchResult._from_jsonl_lines(lines).succeeded)

@@ -50,8 +50,12 @@ def _bare(statement: str) -> Prepare:
     def prepare(rows: int, place: Place) -> Act:
         def act() -> Facts:
             command = [sys.executable, "-c", counted]
+            before = os.times()
             said = subprocess.run(command, capture_output=True, text=True, check=True)
-            return {"modules": float(said.stdout)}
+            after = os.times()
+            spent = after.children_user + after.children_system
+            spent -= before.children_user + before.children_system
+            return {"modules": float(said.stdout), "cpu_s": spent}
 
         return act
 
