@@ -57,7 +57,7 @@ class Contest:
     name: str
     sides: Mapping[str, Prepare]
     sizes: tuple[int, ...] = (10_000, 100_000, 1_000_000)
-    quick: tuple[int, ...] = (10_000, 100_000)
+    quick: tuple[int, ...] = (5_000, 50_000)
     targets: tuple[Target, ...] = ()
     give: Callable[[int, Path], None] | None = None
     warm: bool = True

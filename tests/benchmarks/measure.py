@@ -38,9 +38,16 @@ class Measured:
 
 
 def contest(
-    group: str, each: Contest, rows: int, rounds: int, pythons: Callable[[str], str] | None = None
+    group: str,
+    each: Contest,
+    rows: int,
+    rounds: int | None = None,
+    pythons: Callable[[str], str] | None = None,
 ) -> Measured:
-    """Measures one size of a contest. `pythons` gives the Python that a side runs in, if not this one."""
+    """Measures one size of a contest, in so many rounds or its own.
+
+    `pythons` gives the Python that a side runs in, if not this one.
+    """
     python_of = pythons or (lambda side: sys.executable)
     shared = Path(tempfile.mkdtemp(prefix="groq-magic-benchmark-"))
     found: dict[str, list[Facts]] = {side: [] for side in each.sides}
@@ -49,7 +56,7 @@ def contest(
     try:
         if each.give:
             _asked(sys.executable, f"{group}.{each.name}.give", rows, shared)
-        for _ in range(each.rounds or rounds):
+        for _ in range(rounds or each.rounds or ROUNDS):
             for side, facts in found.items():
                 if side not in cannot:
                     said = _asked(python_of(side), f"{group}.{each.name}.{side}", rows, shared)

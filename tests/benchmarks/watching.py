@@ -128,7 +128,7 @@ GROUP = Group(
             "polling",
             {"ours": _polling},
             sizes=(1, 100, 1_000),
-            quick=(1, 100),
+            quick=(100,),
             targets=(_a_round(5.05), _CORE),
             warm=False,
             rounds=1,
