@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
+import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -21,6 +23,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, metavar="FILE.json", help="where the figures go as JSON")
     parser.add_argument("--peers", action="store_true", help="other packages, too; they are installed first")
     asked = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was begun is cleaned up
     about, began = table.machine(), time.monotonic()
     print(table.heading(about), flush=True)
     wanted = asked.only or (() if asked.peers else groups.NAMES)

@@ -99,7 +99,8 @@ def _asked(python: str, case: str, rows: int, shared: Path) -> Facts | str:
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGTERM)
-        process.wait()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=30)
     if process.returncode:
         return (wrong.strip().splitlines() or [f"ended with {process.returncode}"])[-1]
     facts: Facts = json.loads(said.splitlines()[-1]) if said else {}

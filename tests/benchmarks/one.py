@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
+import sys
 import tempfile
 import time
 from contextlib import ExitStack
@@ -52,6 +54,7 @@ def main() -> None:
     parser.add_argument("rows", type=int)
     parser.add_argument("--shared", type=Path)
     asked = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was begun is cleaned up
     group, contest_name, side = asked.case.split(".")
     contest = groups.contest(group, contest_name)
     with tempfile.TemporaryDirectory(prefix="groq-magic-one-", ignore_cleanup_errors=True) as own:

@@ -106,7 +106,7 @@ def _as_in(group: str, contest: str, side: str) -> Prepare:
     return lambda rows, place: groups.contest(group, contest).sides[side](rows, place)
 
 
-_SIZES, _QUICK = (10_000, 100_000), (2_000,)
+_SIZES, _QUICK = (5_000, 50_000), (2_000,)
 
 GROUP = Group(
     "peers",

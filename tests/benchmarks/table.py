@@ -60,7 +60,7 @@ def heading(about: dict[str, Any]) -> str:
 def block(each: Contest, measured: Sequence[Measured]) -> str:
     """One contest: a line for each side and size, then how it grows, then the targets."""
     columns = f"{'s':>9}{'CPU s':>9}{'rows/s':>11}{'MB/s':>7}{'peak MB':>9}{'of ours':>9}{'of CPU':>8}"
-    lines = [f"{each.name:<12}{'rows':>10}{columns}"]
+    lines = [f"{each.name:<15}{'rows':>10}{columns}"]
     for one in measured:
         ours = one.sides.get(next(iter(each.sides)))
         lines += [_line(side, one.rows, facts, ours) for side, facts in one.sides.items()]
@@ -73,7 +73,7 @@ def block(each: Contest, measured: Sequence[Measured]) -> str:
 
 def _line(side: str, rows: int, facts: Facts, ours: Facts | None) -> str:
     seconds, cpu, size = facts["seconds"], facts["cpu_s"], facts.get("bytes", 0.0)
-    said = f"  {side:<10}{rows:>10,}{seconds:>9.3f}{cpu:>9.3f}{rows / seconds:>11,.0f}"
+    said = f"  {side:<13}{rows:>10,}{seconds:>9.3f}{cpu:>9.3f}{rows / seconds:>11,.0f}"
     said += f"{size / seconds / 1e6:>7.0f}" if size else f"{'':>7}"
     said += f"{facts['peak_mb']:>9.0f}"
     if ours is not None and ours is not facts:

@@ -19,6 +19,6 @@ def environments(packages: Mapping[str, Sequence[str]]) -> Iterator[Callable[[st
     with tempfile.TemporaryDirectory(prefix="groq-magic-peers-") as folder:
         for side, wanted in packages.items():
             subprocess.run([sys.executable, "-m", "venv", f"{folder}/{side}"], check=True)
-            pip = [f"{folder}/{side}/bin/python", "-m", "pip", "install", "-q", "--disable-pip-version-check"]
+            pip = [f"{folder}/{side}/bin/python", "-m", "pip", "install", "-q", "--no-compile"]
             subprocess.run([*pip, *wanted], check=True, stderr=subprocess.DEVNULL)
         yield lambda side: str(Path(folder, side, "bin", "python")) if side in packages else sys.executable
