@@ -1,74 +1,40 @@
-"""How fast and how lean the sandbox on a socket is: `python tests/benchmarks/sandbox.py`.
-
-Prints a small batch of 50,000 rows through upload, run and download, against the plain loops that build its
-file and read its results; then 200 MB up and down, with the memory of the server before and after.
-"""
+"""The sandbox: how fast a file goes up, through a batch and down again, and how lean its process stays."""
 
 from __future__ import annotations
 
-import contextlib
-import json
-import re
-import subprocess
-import sys
-import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
+from tests.benchmarks import loops, made
+from tests.benchmarks.contest import Act, Contest, Facts, Group, Place, Target
+from tests.benchmarks.served import served
 
-KEY = {"authorization": "Bearer gsk_benchmark"}
-ROWS = 50_000
-BIG_BYTES = 199_000_000
-
-
-@contextlib.contextmanager
-def sandbox(home: Path) -> Iterator[tuple[httpx.Client, int]]:
-    """A client of a fresh sandbox, and its process's id."""
-    command = [sys.executable, "-m", "groq_magic", "sandbox", "--home", str(home)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        url = process.stdout.readline().split()[-1]
-        try:
-            with httpx.Client(
-                base_url=f"{url}/openai/v1", headers=KEY, trust_env=False, timeout=120
-            ) as client:
-                yield client, process.pid
-        finally:
-            process.terminate()
+_KEY = {"authorization": "Bearer gsk_benchmark"}
+_LONG = "x" * 4_000
 
 
-def request_line(number: int, prompt: str) -> str:
-    """One request as the tutorial writes it."""
-    body = {"model": "openai/gpt-oss-20b", "messages": [{"role": "user", "content": prompt}]}
-    line = {"custom_id": f"row-{number}", "method": "POST", "url": "/v1/chat/completions", "body": body}
-    return json.dumps(line) + "\n"
+def _short(rows: int, folder: Path) -> None:
+    loops.build(made.prompts(rows), folder / "in.jsonl")
 
 
-def built(path: Path, rows: int, prompt: str) -> float:
-    """Seconds for the tutorial's loop to build a file of so many rows."""
-    began = time.perf_counter()
-    with path.open("w") as file:
-        for number in range(rows):
-            file.write(request_line(number, f"{prompt} {number}"))
-    return time.perf_counter() - began
+def _long(rows: int, folder: Path) -> None:
+    loops.build((f"{_LONG} {number}" for number in range(rows)), folder / "in.jsonl")
 
 
-def through(client: httpx.Client, path: Path, output: Path) -> dict[str, float]:
-    """Seconds for upload, create, the run itself (with pace 0 the first look) and download."""
+def _through(client: Any, path: Path, output: Path) -> dict[str, float]:
+    """Seconds for upload, create, the run itself (without a pace the first look) and download."""
     seconds, began = {}, time.perf_counter()
 
     def lap(name: str) -> None:
         nonlocal began
-        seconds[name], began = time.perf_counter() - began, time.perf_counter()
+        seconds[f"{name}_s"], began = time.perf_counter() - began, time.perf_counter()
 
     with path.open("rb") as file:
         form: dict[str, Any] = {"data": {"purpose": "batch"}, "files": {"file": ("in.jsonl", file)}}
         file_id = client.post("/files", **form).raise_for_status().json()["id"]
     lap("upload")
-    asked = {"input_file_id": file_id, "endpoint": "/v1/chat/completions", "completion_window": "24h"}
+    asked = {"input_file_id": file_id, "endpoint": made.ENDPOINT, "completion_window": "24h"}
     batch = client.post("/batches", json=asked).raise_for_status().json()
     lap("create")
     batch = client.get(f"/batches/{batch['id']}").raise_for_status().json()
@@ -81,49 +47,51 @@ def through(client: httpx.Client, path: Path, output: Path) -> dict[str, float]:
     return seconds
 
 
-def read(path: Path) -> float:
-    """Seconds for the tutorial's loop to read the results."""
-    began, found = time.perf_counter(), {}
-    with path.open() as file:
-        for line in file:
-            reply = json.loads(line)
-            found[reply["custom_id"]] = reply["response"]["body"]["choices"][0]["message"]["content"]
-    assert found
-    return time.perf_counter() - began
+def _ours(rows: int, place: Place) -> Act:
+    import httpx
+
+    there = place.opened.enter_context(served(place.own / "home"))
+    how: dict[str, Any] = {"headers": _KEY, "trust_env": False, "timeout": 120}
+    client = place.opened.enter_context(httpx.Client(base_url=f"{there.url}/openai/v1", **how))
+    client.get("/models")
+    idle = there.peak_mb
+
+    def act() -> Facts:
+        path = place.shared / "in.jsonl"
+        laps = _through(client, path, place.own / "out.jsonl")
+        return {**laps, "bytes": path.stat().st_size, "server_mb": there.peak_mb - idle}
+
+    return act
 
 
-def peak_mb(pid: int) -> float:
-    """The most memory that the process has held, in 10⁶ bytes."""
-    status = Path(f"/proc/{pid}/status").read_text()
-    found = re.search(r"VmHWM:\s+(\d+) kB", status)
-    assert found is not None
-    return int(found[1]) * 1024 / 1e6
+def _loops(rows: int, place: Place) -> Act:
+    """The tutorial's loops that build such a file and read results, for scale."""
+    prompts, path = made.prompts(rows), place.own / "in.jsonl"
+    made.result_files(rows, place.own)
+
+    def act() -> Facts:
+        loops.build(prompts, path)
+        loops.read(made.results(place.own))
+        return {"bytes": path.stat().st_size}
+
+    return act
 
 
-def main() -> None:
-    """Runs both and prints them."""
-    with tempfile.TemporaryDirectory() as folder:
-        home, file, output = Path(folder, "home"), Path(folder, "in.jsonl"), Path(folder, "out.jsonl")
-        with sandbox(home) as (client, pid):
-            client.get("/models")
-            loops = built(file, ROWS, "Is this review positive or negative? Row")
-            laps = through(client, file, output)
-            loops += read(output)
-            whole = sum(laps.values())
-            print(f"{ROWS:,} rows: {', '.join(f'{name} {s:.2f} s' for name, s in laps.items())}")
-            print(f"  {ROWS / whole:,.0f} rows/s; {whole / loops:.2f} of the time of the plain loops")
-            before = peak_mb(pid)
-            prompt = "x" * 4_000
-            rows = BIG_BYTES // len(request_line(10_000, f"{prompt} 10000").encode())
-            built(file, rows, prompt)
-            laps = through(client, file, output)
-            size = file.stat().st_size / 1e6
-            print(
-                f"{size:,.0f} MB, {rows:,} rows: {', '.join(f'{name} {s:.2f} s' for name, s in laps.items())}"
-            )
-            after = peak_mb(pid)
-            print(f"  server's peak: {before:.0f} MB before, {after:.0f} MB after")
+_FAST = Target("rows a second", lambda sides: sides["ours"]["rows"] / sides["ours"]["seconds"], least=50_000)
 
-
-if __name__ == "__main__":
-    main()
+GROUP = Group(
+    "sandbox",
+    "The sandbox on a socket: upload + run + download, beside the loops that build such a file and read it",
+    (
+        Contest(
+            "through",
+            {"ours": _ours, "loop": _loops},
+            sizes=(50_000,),
+            quick=(10_000,),
+            targets=(_FAST,),
+            give=_short,
+            warm=False,
+        ),
+        Contest("big", {"ours": _ours}, sizes=(45_000,), quick=(), give=_long, warm=False, rounds=1),
+    ),
+)
