@@ -347,12 +347,14 @@ def _rank(word: str) -> int:
 
 
 def ask_again_s(age_s: float, jitter: float | None = None) -> float:
-    """How long to wait before asking about a batch of this age: 1 s at first, 60 s at most, jittered by 10 %.
+    """How long to wait before asking about a batch of this age: 0.1 s at first, a second soon, then a
+    twentieth of its age, 60 s at most; jittered by 10 %.
 
-    A twentieth of the age, so that an end is noticed within 5 % of the time that it took.
+    So an end is noticed within 5 % of the time that it took, and a small sandbox's at once.
     """
     jitter = random.random() if jitter is None else jitter
-    return min(60.0, max(1.0, age_s / 20)) * (0.9 + 0.2 * jitter)
+    young = min(1.0, 0.1 + max(age_s, 0.0))
+    return min(60.0, max(young, age_s / 20)) * (0.9 + 0.2 * jitter)
 
 
 MEANING = {

@@ -43,7 +43,8 @@ class Poller:
         """The batch in about `in_s` seconds, or sooner together with others. Raises ApiError."""
         loop = asyncio.get_running_loop()
         now = loop.time()
-        wish = _Wish(now + in_s, now + in_s / 2, loop.create_future())
+        # Early enough that those who were told one after the other are asked about together again.
+        wish = _Wish(now + in_s, now + 0.3 * in_s, loop.create_future())
         self._wishes[batch_id] = wish
         self._woken.set()
         if self._task is None or self._task.done():

@@ -164,10 +164,13 @@ def test_every_word_that_a_job_ends_with_has_a_meaning() -> None:
 
 @pytest.mark.parametrize(
     ("age_s", "soonest", "latest"),
-    [(-5, 0.9, 1.1), (0, 0.9, 1.1), (20, 0.9, 1.1), (200, 9, 11), (1_200, 54, 66), (1e9, 54, 66)],
+    [
+        *((-5, 0.09, 0.11), (0, 0.09, 0.11), (0.4, 0.45, 0.55), (1, 0.9, 1.1), (20, 0.9, 1.1)),
+        *((200, 9, 11), (1_200, 54, 66), (1e9, 54, 66)),
+    ],
 )
-def test_asking_again_waits_from_one_second_to_a_minute(age_s: float, soonest: float, latest: float) -> None:
-    """A twentieth of a batch's age, from 1 s to 60 s, give or take a tenth."""
+def test_asking_again_waits_from_a_moment_to_a_minute(age_s: float, soonest: float, latest: float) -> None:
+    """A second soon, then a twentieth of a batch's age, 60 s at most, give or take a tenth."""
     assert jobs.ask_again_s(age_s, 0.0) == pytest.approx(soonest)
     assert jobs.ask_again_s(age_s, 1.0) == pytest.approx(latest)
     assert soonest <= jobs.ask_again_s(age_s) <= latest
