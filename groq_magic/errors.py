@@ -33,8 +33,8 @@ def keep_secret(key: str) -> None:
 
 def redact(text: str) -> str:
     """The text with every key in use, and everything that looks like a Groq key, blacked out."""
-    for key in _in_use:
-        text = text.replace(key, "gsk_…")
+    for key in _in_use:  # with what follows: a longer key may begin like it
+        text = re.sub(re.escape(key) + r"[A-Za-z0-9_\-]*", "gsk_…", text)
     return _KEY.sub("gsk_…", text)
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from groq_magic import wire
+from groq_magic import errors, wire
 
 SAMPLES = Path(__file__).parent / "samples"
 
@@ -520,6 +520,12 @@ def test_what_is_no_json_object_is_no_reply(body: bytes) -> None:
     """A page of HTML and its like are not put down as answers."""
     with pytest.raises(ValueError, match=r"."):
         wire.told(body, {})
+
+
+def test_a_key_that_begins_like_the_one_in_use_is_blacked_out_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of the longer one is left standing."""
+    monkeypatch.setattr(errors, "_in_use", {"gsk_abc"})
+    assert errors.redact("Bad gsk_abc123, or gsk_abc.") == "Bad gsk_…, or gsk_…."
 
 
 @pytest.mark.parametrize(
