@@ -33,7 +33,7 @@ The map, from the top floor down; imports only go down:
     job         a job and its shards; what a state means, when to ask again
     settings    what prompts are asked with
     shards      requests → JSONL files within the limits; fingerprints
-    answers/    what came back: reading, answers, frames, display
+    answers/    what came back: reading, columns, answers, frames, display
     schema/     what an answer is to fit: on the wire, and back
     prompts/    what is asked: body, kinds of sources, streams, files, templates, rules
     costs       from counts to money, before and after

@@ -100,7 +100,7 @@ class Run:
                 if not self._leaving:
                     if self.rows.not_sent is None:
                         await asyncio.to_thread(self.rows.end_all)
-                    self.view.ended()
+                    self.view.tell()
             except Exception:
                 log.warning("groq_magic: the end could not be shown", exc_info=True)
             finally:

@@ -72,15 +72,12 @@ class View:
             return
         wait = self._rest_until - time.monotonic()
         if wait <= 0:
-            self._tell_all()
+            self.tell()
         else:
-            self._next = asyncio.get_running_loop().call_later(wait, self._tell_all)
+            self._next = asyncio.get_running_loop().call_later(wait, self.tell)
 
-    def ended(self) -> None:
-        """Tells everybody at once."""
-        self._tell_all()
-
-    def _tell_all(self) -> None:
+    def tell(self) -> None:
+        """Tells everybody who watches, at once."""
         self._no_turn()
         begun = time.thread_time()
         self._told = self._to_tell()
